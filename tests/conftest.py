@@ -1,0 +1,75 @@
+"""What every test gets: no network, and none of the settings, caches and Libraries of whoever runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+# Read by huggingface_hub when it is imported, so a fixture would come too late.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole run: hashes of weights and parity results are dear and always the same."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Point searchkit at folders of the test's own, in this process and in those it starts."""
+    monkeypatch.setenv("SEARCHKIT_CONFIG", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("SEARCHKIT_CACHE", str(cache_folder))
+    monkeypatch.delenv("SEARCHKIT_LIBRARY", raising=False)
+
+
+@pytest.fixture
+def library_folder(tmp_path: Path) -> Path:
+    """Where a test's Library goes; the folder does not exist yet."""
+    return tmp_path / "library"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder $SEARCHKIT_SHARED: reference checkpoints and corpora too large to be committed."""
+    named = os.environ.get("SEARCHKIT_SHARED", "")
+    if not named or not Path(named).is_dir():
+        pytest.skip("SEARCHKIT_SHARED names no folder")
+    return Path(named)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, unlike tmp_path."""
+    folder = Path(tempfile.mkdtemp(prefix="searchkit-test-"))
+    folder.chmod(0o777)
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o777)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def unprivileged() -> Callable[[], AbstractContextManager[None]]:
+    """Within it, permissions hold even for root: the effective user is one without rights."""
+
+    @contextmanager
+    def as_nobody() -> Iterator[None]:
+        if not hasattr(os, "geteuid"):
+            pytest.skip("this system has no effective users")
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(before)
+
+    return as_nobody
