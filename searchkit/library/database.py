@@ -1,0 +1,347 @@
+"""Opens the Library's one SQLite file, for one writer and any number of readers; owns sqlite3.
+
+It knows connections, transactions, locks and versions, and not what the tables mean.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from searchkit.errors import (
+    LibraryBusy,
+    LibraryDamaged,
+    LibraryError,
+    LibraryNotWritable,
+    LibraryTooNew,
+)
+from searchkit.library.migrations import APPLICATION_ID, APPLIED, KNOWN, apply
+
+if TYPE_CHECKING:
+    import filelock
+
+FILE_NAME = "library.db"
+LOCK_NAME = "writer.lock"
+HOLDER_NAME = "writer.json"
+
+PAGE_SIZE = 16_384
+BUSY_MS = 30_000  # a checkpoint of a large WAL can hold the file this long on a slow disk
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """One connection. Readers see the last committed state, whatever a writer does meanwhile."""
+
+    def __init__(
+        self, folder: Path, connection: sqlite3.Connection, lock: filelock.BaseFileLock | None
+    ) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._lock = lock
+
+    # ---------------------------------------------------------------- opening
+
+    @classmethod
+    def read(cls, folder: Path) -> Database:
+        """Open for reading; never creates or changes the file (an older schema is migrated first).
+
+        Raises: LibraryError: there is no Library. LibraryTooNew, LibraryDamaged: as they say.
+        """
+        path = folder / FILE_NAME
+        if not path.is_file():
+            raise LibraryError(
+                f"there is no Library in {folder}",
+                remedy="make one with: searchkit index FOLDER; or name another: --library DIR",
+            )
+        with _translated(folder):
+            connection = _connect_read_only(path)
+            try:
+                current = _is_current(connection, folder)
+            except BaseException:
+                connection.close()
+                raise
+        if not current:
+            connection.close()
+            cls.write(folder).close()
+            return cls.read(folder)
+        return cls(folder, connection, None)
+
+    @classmethod
+    def write(
+        cls, folder: Path, *, wait_s: float = 0.0, on_wait: Callable[[str], None] | None = None
+    ) -> Database:
+        """Open as the only writer, making folder and file where there are none.
+
+        wait_s: how long to wait for another writer; `on_wait` is told once who it is.
+        Raises: LibraryBusy, LibraryNotWritable, LibraryTooNew, LibraryDamaged.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LibraryNotWritable(
+                f"the Library's folder {folder} cannot be made: {error.strerror}",
+                remedy="name a folder you may write to: --library DIR",
+            ) from error
+        lock = _acquire(folder, wait_s, on_wait)
+        try:
+            with _translated(folder):
+                connection = sqlite3.connect(folder / FILE_NAME, isolation_level=None, timeout=BUSY_MS / 1000)
+                try:
+                    _prepare_for_writing(connection, folder)
+                except BaseException:
+                    connection.close()
+                    raise
+        except BaseException:
+            lock.release()
+            raise
+        return cls(folder, connection, lock)
+
+    def close(self) -> None:
+        """Close the connection and let the next writer in."""
+        self._connection.close()
+        if self._lock is not None:
+            (self.folder / HOLDER_NAME).unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------- reading and writing
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """All rows of a query."""
+        with _translated(self.folder):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+        """The first row of a query, or None."""
+        with _translated(self.folder):
+            found: Row | None = self._connection.execute(sql, parameters).fetchone()
+            return found
+
+    def scan(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+        """Rows of a query one by one, for results that should not be held in memory."""
+        with _translated(self.folder):
+            yield from self._connection.execute(sql, parameters)
+
+    def rows_among(self, sql: str, values: Iterable[object], before: Sequence[object] = ()) -> list[Row]:
+        """Rows of a query that ends in an `IN ({})` over any number of values.
+
+        before: parameters that stand before the values. SQLite limits the number of parameters, so
+        long lists are asked in parts; the order between parts is that of the values.
+        """
+        part = 500
+        wanted = list(values)
+        found: list[Row] = []
+        for i in range(0, len(wanted), part):
+            some = wanted[i : i + part]
+            found += self.rows(sql.format(",".join("?" * len(some))), [*before, *some])
+        return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """All or nothing: what is written through the Transaction is there afterwards, or none of it."""
+        with _translated(self.folder):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Transaction(self.folder, self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def one_state(self) -> Iterator[None]:
+        """Reads within see one committed state, even while a writer commits."""
+        with _translated(self.folder):
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def problems(self) -> list[str]:
+        """What SQLite's own integrity and foreign-key checks find; empty when all is well."""
+        try:
+            found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check(20)")]
+            broken = [row for row in self._connection.execute("PRAGMA foreign_key_check")]
+        except sqlite3.DatabaseError as error:
+            return [f"the database cannot be checked: {error}"]
+        return [line for line in found if line != "ok"] + [
+            f"table {row[0]}: row {row[1]} refers to a missing row of {row[2]}" for row in broken
+        ]
+
+
+class Transaction:
+    """The only thing that can write; exists only inside Database.transaction()."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self._folder = folder
+        self._connection = connection
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Execute one statement. Returns the rowid of the last inserted row (0 if none)."""
+        return self._connection.execute(sql, parameters).lastrowid or 0
+
+    def changed(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Execute one statement. Returns how many rows it changed."""
+        return self._connection.execute(sql, parameters).rowcount
+
+    def run_many(self, sql: str, parameters: Iterable[Sequence[object]]) -> None:
+        """Execute one statement for every row of parameters."""
+        self._connection.executemany(sql, parameters)
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """All rows of a query, as the transaction sees them."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+
+# -------------------------------------------------------------------- connections
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        # WAL wants to write its shared-memory file. In a read-only folder without a WAL nobody can be
+        # writing either, so the file may be read as it lies.
+        wal = path.with_name(path.name + "-wal")
+        effective = os.access in os.supports_effective_ids
+        writable = os.access(path.parent, os.W_OK, effective_ids=effective)
+        if writable or (wal.exists() and wal.stat().st_size):
+            raise
+        connection = sqlite3.connect(uri + "&immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+def _is_current(connection: sqlite3.Connection, folder: Path) -> bool:
+    """Whether every migration has been applied. Raises for files that are not ours or are too new."""
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if application != APPLICATION_ID and tables - {"_sqlite_migrations", "sqlite_sequence"}:
+        raise LibraryDamaged(
+            f"{folder / FILE_NAME} is a database of another program, not a searchkit Library",
+            remedy="name another folder: --library DIR",
+        )
+    if "_sqlite_migrations" not in tables:
+        return False
+    applied = [row[0] for row in connection.execute(APPLIED)]
+    if unknown := sorted(set(applied) - set(KNOWN)):
+        raise LibraryTooNew(
+            f"the Library in {folder} was written by a newer searchkit (format step '{unknown[-1]}')",
+            remedy="upgrade this one with: pip install --upgrade searchkit",
+        )
+    return len(applied) == len(KNOWN)
+
+
+def _prepare_for_writing(connection: sqlite3.Connection, folder: Path) -> None:
+    current = _is_current(connection, folder)
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # only has an effect on a new file
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if not current:
+        apply(connection)
+
+
+# -------------------------------------------------------------------- the writer's lock
+
+
+def _acquire(folder: Path, wait_s: float, on_wait: Callable[[str], None] | None) -> filelock.BaseFileLock:
+    """Take the lock. The operating system gives it back when the holder dies, however it dies."""
+    import filelock  # only writers pay for it
+
+    lock = filelock.FileLock(folder / LOCK_NAME)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if wait_s <= 0:
+                raise
+            if on_wait is not None:
+                on_wait(_holder(folder))
+            lock.acquire(timeout=wait_s, poll_interval=0.2)
+    except filelock.Timeout:
+        raise LibraryBusy(
+            f"the Library in {folder} is being written by {_holder(folder)}",
+            remedy="wait until it is done, or give this run more patience: --wait SECONDS",
+        ) from None
+    except OSError as error:
+        raise LibraryNotWritable(
+            f"the Library in {folder} cannot be locked for writing: {error.strerror or error}",
+            remedy="name a folder you may write to: --library DIR",
+        ) from error
+    holder = {
+        "pid": os.getpid(),
+        "command": shlex.join(sys.argv),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    try:
+        (folder / HOLDER_NAME).write_text(json.dumps(holder), encoding="utf-8")
+    except OSError as error:
+        lock.release()
+        raise _not_writable(folder, str(error.strerror or error)) from error
+    return lock
+
+
+def _holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / HOLDER_NAME).read_text(encoding="utf-8"))
+        return f"process {holder['pid']} since {holder['since']} ({holder['command']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+# -------------------------------------------------------------------- errors
+
+
+def _not_writable(folder: Path, reason: str) -> LibraryNotWritable:
+    return LibraryNotWritable(
+        f"the Library in {folder} cannot be written: {reason}; what was committed before is kept",
+        remedy="mend space or permissions there, then run the same command again: it goes on",
+    )
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours; leave every other exception as it is."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
+            raise _not_writable(folder, str(error)) from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise LibraryBusy(
+                f"the Library in {folder} stayed locked for {BUSY_MS // 1000} s: {error}",
+                remedy="see which program has it open, then run the same command again",
+            ) from error
+        if code == sqlite3.SQLITE_CANTOPEN:
+            raise LibraryNotWritable(
+                f"the Library in {folder} cannot be opened: {error}",
+                remedy="check the folder's permissions, or name another: --library DIR",
+            ) from error
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise LibraryDamaged(
+                f"{folder / FILE_NAME} is not a readable searchkit database: {error}",
+                remedy="move it away and index again; sources are never changed by searchkit",
+            ) from error
+        raise

@@ -1,0 +1,263 @@
+"""Files, their Documents and Passages, and the texts that Passages share."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from searchkit.library.database import Database, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileState:
+    """A file as it was when it was read."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A FileState with its id."""
+
+    file_id: int
+    state: FileState
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRow:
+    """A Passage to be stored; its text is already there, under its hash."""
+
+    text_hash: bytes
+    start: int
+    end: int
+    heading: str
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRow:
+    """A Document to be stored with its Passages."""
+
+    name: str
+    kind: str
+    title: str
+    metadata: Mapping[str, Any]
+    passages: Sequence[PassageRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPassage:
+    """A Passage with everything a Hit shows."""
+
+    passage_id: int
+    text_id: int
+    document: str
+    kind: str
+    title: str
+    metadata: Mapping[str, Any]
+    source: Path
+    heading: str
+    start: int
+    end: int
+    page: int | None
+    text: str
+    context: str
+
+
+def files_of(db: Database, source_id: int) -> dict[str, StoredFile]:
+    """The files of a source by name."""
+    rows = db.rows(
+        "SELECT file_id, name, size, mtime_ns, sha256 FROM files WHERE source_id = ?", (source_id,)
+    )
+    return {
+        row[1]: StoredFile(
+            file_id=row[0], state=FileState(name=row[1], size=row[2], mtime_ns=row[3], sha256=row[4])
+        )
+        for row in rows
+    }
+
+
+# -------------------------------------------------------------------- writing files
+
+
+def put_file(
+    tx: Transaction, collection_id: int, source_id: int, state: FileState, documents: Iterable[DocumentRow]
+) -> None:
+    """Store a file with its Documents, or replace what is stored of it.
+
+    A Passage whose text did not change keeps its id, so that an edit costs its own passages only, in
+    the snapshot as in the model.
+    """
+    tx.run(
+        """INSERT INTO files (source_id, name, size, mtime_ns, sha256) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (source_id, name) DO UPDATE
+           SET size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256""",
+        (source_id, state.name, state.size, state.mtime_ns, state.sha256),
+    )
+    file_id = tx.rows("SELECT file_id FROM files WHERE source_id = ? AND name = ?", (source_id, state.name))[
+        0
+    ][0]
+    before = {
+        name: document_id
+        for document_id, name in tx.rows(
+            "SELECT document_id, name FROM documents WHERE file_id = ?", (file_id,)
+        )
+    }
+    for document in documents:
+        metadata = json.dumps(dict(document.metadata), ensure_ascii=False)
+        fields = (document.kind, document.title, metadata.encode("utf-8", "replace").decode())
+        document_id = before.pop(document.name, None)
+        if document_id is None:
+            document_id = tx.run(
+                "INSERT INTO documents (file_id, name, kind, title, metadata) VALUES (?, ?, ?, ?, ?)",
+                (file_id, document.name, *fields),
+            )
+        else:
+            tx.run(
+                "UPDATE documents SET kind = ?, title = ?, metadata = ? WHERE document_id = ?",
+                (*fields, document_id),
+            )
+        _put_passages(tx, collection_id, document_id, document.passages)
+    _remove_documents(tx, before.values())
+
+
+def _put_passages(tx: Transaction, collection_id: int, document_id: int, rows: Sequence[PassageRow]) -> None:
+    kept: defaultdict[bytes, list[int]] = defaultdict(list)
+    for passage_id, text_hash in tx.rows(
+        """SELECT passage_id, hash FROM passages JOIN texts USING (text_id)
+           WHERE document_id = ? ORDER BY position DESC""",
+        (document_id,),
+    ):
+        kept[text_hash].append(passage_id)
+    new, moved = [], []
+    for position, row in enumerate(rows):
+        place = (position, row.start, row.end, row.heading, row.page)
+        if kept[row.text_hash]:
+            moved.append((*place, kept[row.text_hash].pop()))
+        else:
+            new.append((collection_id, document_id, *place, row.text_hash))
+    _remove_passages(tx, [passage_id for ids in kept.values() for passage_id in ids])
+    tx.run_many(
+        'UPDATE passages SET position = ?, start = ?, "end" = ?, heading = ?, page = ? WHERE passage_id = ?',
+        moved,
+    )
+    tx.run_many(
+        """INSERT INTO passages (collection_id, document_id, position, start, "end", heading, page, text_id)
+           VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT text_id FROM texts WHERE hash = ?))""",
+        new,
+    )
+
+
+def _remove_passages(tx: Transaction, passage_ids: Iterable[int]) -> None:
+    ids = [(passage_id,) for passage_id in passage_ids]
+    tx.run_many(
+        "INSERT INTO removals SELECT collection_id, passage_id FROM passages WHERE passage_id = ?", ids
+    )
+    tx.run_many("INSERT OR IGNORE INTO loose_texts SELECT text_id FROM passages WHERE passage_id = ?", ids)
+    tx.run_many("DELETE FROM passages WHERE passage_id = ?", ids)
+
+
+def _remove_documents(tx: Transaction, document_ids: Iterable[int]) -> None:
+    for document_id in document_ids:
+        rows = tx.rows("SELECT passage_id FROM passages WHERE document_id = ?", (document_id,))
+        _remove_passages(tx, [row[0] for row in rows])
+        tx.run("DELETE FROM documents WHERE document_id = ?", (document_id,))
+
+
+def remove_file(tx: Transaction, file_id: int) -> None:
+    """Delete a file with its Documents and Passages."""
+    rows = tx.rows("SELECT document_id FROM documents WHERE file_id = ?", (file_id,))
+    _remove_documents(tx, [row[0] for row in rows])
+    tx.run("DELETE FROM files WHERE file_id = ?", (file_id,))
+
+
+def move_file(tx: Transaction, file_id: int, source_id: int, state: FileState) -> None:
+    """Give a file another name or source; its Documents follow, its Passages stay."""
+    old = tx.rows("SELECT name FROM files WHERE file_id = ?", (file_id,))[0][0]
+    tx.run(
+        "UPDATE documents SET name = ? || substr(name, ?) WHERE file_id = ?",
+        (state.name, len(old) + 1, file_id),
+    )
+    tx.run("UPDATE files SET source_id = ?, name = ? WHERE file_id = ?", (source_id, state.name, file_id))
+    touch_file(tx, file_id, state)
+
+
+def touch_file(tx: Transaction, file_id: int, state: FileState) -> None:
+    """Note that a file's content was found unchanged under a new size or time stamp."""
+    tx.run("UPDATE files SET size = ?, mtime_ns = ? WHERE file_id = ?", (state.size, state.mtime_ns, file_id))
+
+
+# -------------------------------------------------------------------- texts
+
+
+def put_texts(tx: Transaction, texts: Sequence[tuple[bytes, str, str]]) -> None:
+    """Store (hash, context, text) rows; those already there are left.
+
+    A text may be stored before the Passages that use it: it stays until collect_garbage.
+    """
+    tx.run_many("INSERT OR IGNORE INTO texts (hash, context, text) VALUES (?, ?, ?)", texts)
+    tx.run_many(
+        "INSERT OR IGNORE INTO loose_texts SELECT text_id FROM texts WHERE hash = ?",
+        ((row[0],) for row in texts),
+    )
+
+
+def collect_garbage(tx: Transaction) -> None:
+    """Delete vectors that no Collection of their recipe uses, then texts that no Passage uses.
+
+    Looks only at texts noted as loose, so that its cost follows what changed, not what is stored.
+    """
+    for (recipe_id,) in tx.rows("SELECT recipe_id FROM recipes"):
+        tx.run(
+            """DELETE FROM vectors WHERE recipe_id = ? AND text_id IN (SELECT text_id FROM loose_texts)
+               AND NOT EXISTS (SELECT 1 FROM passages p JOIN collections c USING (collection_id)
+                               WHERE p.text_id = vectors.text_id AND c.recipe_id = vectors.recipe_id)""",
+            (recipe_id,),
+        )
+    unused = """SELECT text_id FROM loose_texts l
+                WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.text_id = l.text_id)"""
+    gone = tx.rows(unused)
+    tx.run("DELETE FROM loose_texts")
+    tx.run_many("DELETE FROM texts WHERE text_id = ?", gone)
+    tx.run("DELETE FROM recipes WHERE recipe_id NOT IN (SELECT recipe_id FROM collections)")
+
+
+# -------------------------------------------------------------------- reading passages
+
+
+def passages(db: Database, passage_ids: Sequence[int]) -> list[StoredPassage]:
+    """Passages by id, in the order asked; ids that are gone are left out."""
+    rows = db.rows_among(
+        """SELECT p.passage_id, p.text_id, d.name, d.kind, d.title, d.metadata, s.root,
+                  p.heading, p.start, p."end", p.page, t.text, t.context
+           FROM passages p JOIN documents d USING (document_id) JOIN files f USING (file_id)
+           JOIN sources s USING (source_id) JOIN texts t USING (text_id) WHERE p.passage_id IN ({})""",
+        passage_ids,
+    )
+    found = {
+        row[0]: StoredPassage(
+            passage_id=row[0],
+            text_id=row[1],
+            document=row[2],
+            kind=row[3],
+            title=row[4],
+            metadata=json.loads(row[5]),
+            source=Path(os.fsdecode(row[6])),
+            heading=row[7],
+            start=row[8],
+            end=row[9],
+            page=row[10],
+            text=row[11],
+            context=row[12],
+        )
+        for row in rows
+    }
+    return [found[passage_id] for passage_id in passage_ids if passage_id in found]

@@ -1,0 +1,43 @@
+"""Named steps from an empty file to the current schema; only ever appended to.
+
+sqlite-utils applies them, each in one transaction with the record that it was applied. Readers compare
+names (`KNOWN`) without importing it: a name they do not know was written by a newer searchkit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlite_utils import Database as Tables
+
+APPLICATION_ID = 0x53_4B_49_54  # "SKIT", so that `file` and we can tell our databases from others'
+SET = "searchkit"
+APPLIED = f"SELECT name FROM _sqlite_migrations WHERE migration_set = '{SET}'"
+
+
+def m001_first_schema(tables: Tables) -> None:
+    """Sources, documents, texts, passages, vectors of record, snapshots."""
+    tables.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    schema = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+    for statement in schema.split(";\n"):  # executescript would commit the surrounding transaction
+        if statement.strip():
+            tables.execute(statement)
+
+
+MIGRATIONS = (m001_first_schema,)
+KNOWN = tuple(step.__name__ for step in MIGRATIONS)
+
+
+def apply(connection: sqlite3.Connection) -> None:
+    """Apply the steps that the file lacks."""
+    from sqlite_utils import Database as Tables  # 0.16 s, paid only when there is something to apply
+    from sqlite_utils.migrations import Migrations
+
+    steps = Migrations(SET)
+    for step in MIGRATIONS:
+        steps()(step)
+    steps.apply(Tables(connection))
