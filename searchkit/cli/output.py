@@ -1,0 +1,101 @@
+"""Everything printed, for people and for programs; stdout for results, stderr for everything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from searchkit.records import IndexReport, QueryResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+WIDTH_WITHOUT_TERMINAL = 110
+FAILURES_SHOWN = 20
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on one line."""
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    click.echo(json.dumps(plain, ensure_ascii=False, default=str))
+
+
+def console() -> Console:
+    """A rich console on stdout, of a sensible width where there is no terminal."""
+    from rich.console import Console
+
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+
+
+def table(*columns: str) -> Table:
+    """A borderless table with a header line."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        made.add_column(name, overflow="fold")
+    return made
+
+
+def index_report_json(report: IndexReport) -> dict[str, Any]:
+    """The stable JSON form of an IndexReport."""
+    plain = asdict(report)
+    plain.pop("notices")  # said on stderr
+    return plain
+
+
+def print_index_report(report: IndexReport) -> None:
+    """Say what an index run did, and every file that it could not read."""
+    files = ", ".join(
+        f"{count:,} {name}"
+        for name, count in (
+            ("added", report.added),
+            ("changed", report.changed),
+            ("moved", report.moved),
+            ("removed", report.removed),
+            ("unchanged", report.unchanged),
+        )
+        if count
+    )
+    click.echo(f"{report.collection}: {files or 'no files'} in {report.took_s:.1f} s")
+    details = f"{report.embedded:,} embedded, {report.reused:,} reused in this run"
+    if report.truncated:
+        details += f", {report.truncated:,} longer than the model reads"
+    click.echo(f"  {report.passages:,} passages; {details}")
+    if report.failed:
+        click.echo(f"  {len(report.failed)} not indexed:", err=True)
+        for failure in report.failed[:FAILURES_SHOWN]:
+            click.echo(f"    {_one_line(failure.document)}: {failure.reason}", err=True)
+        if len(report.failed) > FAILURES_SHOWN:
+            click.echo(f"    and {len(report.failed) - FAILURES_SHOWN} more; see all with --json", err=True)
+
+
+def print_hits(result: QueryResult, snippets: Sequence[str]) -> None:
+    """Show the Hits of a query, each with the sentence of its passage that answers best."""
+    from rich.text import Text
+
+    out = console()
+    if not result.hits:
+        out.print(f"No passages in collection '{result.collection}'.")
+        return
+    shown = table("#", "score", "document", "passage")
+    for hit, snippet in zip(result.hits, snippets, strict=True):
+        place = Text(_one_line(hit.document), style="bold")
+        if "page" in hit.metadata:
+            place.append(f", page {hit.metadata['page']}", style="not bold")
+        passage = Text(hit.heading + "\n" if hit.heading else "", style="dim")
+        passage.append(_one_line(snippet), style="not dim")
+        shown.add_row(str(hit.rank), f"{hit.score:.3f}", place, passage)
+    out.print(shown)
+    out.print(f"[dim]{result.collection} · {result.profile} · {result.model} · {result.took_ms:.0f} ms[/dim]")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,84 @@
+"""`searchkit profiles list|show|new`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from searchkit.cli import options, output
+from searchkit.errors import UsageError
+from searchkit.profile import Profile, profile_files, profiles_folder
+
+
+@click.group("profiles")
+def profiles_command() -> None:
+    """List, show and make instruction profiles."""
+
+
+@profiles_command.command("list")
+@options.json_option
+def list_profiles(as_json: bool) -> None:
+    """List every profile that can be named: shipped ones and your own."""
+    own = profiles_folder()
+    rows = [
+        (Profile.load(path), "yours" if path.parent == own else "shipped")
+        for path in profile_files().values()
+    ]
+    if as_json:
+        output.print_json([{**profile.to_dict(), "origin": origin} for profile, origin in rows])
+        return
+    shown = output.table("profile", "task", "origin", "for")
+    for profile, origin in rows:
+        shown.add_row(profile.name, profile.task, origin, profile.description)
+    output.console().print(shown)
+
+
+@profiles_command.command("show")
+@click.argument("name", metavar="NAME|FILE")
+@click.option("--model", metavar="ID|DIR", help="Show what this model would read before a text.")
+@options.json_option
+def show_profile(name: str, model: str | None, as_json: bool) -> None:
+    """Show a profile as TOML, with its instructions as they are rendered."""
+    profile = Profile.load(name)
+    rendered = {side: profile.instruction(side).render() for side in ("document", "query")}
+    before = "rendered"
+    if model is not None:
+        from searchkit.embedding.embedder import open_embedder
+
+        embedder = open_embedder(model)
+        rendered = {side: embedder.instruction_for(profile, side) for side in ("document", "query")}
+        before = f"for {model} ({embedder.family.name})"
+    if as_json:
+        output.print_json({**profile.to_dict(), "instructions": rendered})
+        return
+    click.echo(profile.to_toml())
+    for side, text in rendered.items():
+        click.echo(f"# {side} instruction, {before}: {text!r}")
+
+
+@profiles_command.command("new")
+@click.argument("name")
+@click.option("--from", "base", default="company-docs", show_default=True, help="The profile to start from.")
+@click.option("--domain", help="The domain both instructions name, as in 'medicine'.")
+@click.option("--description", help="One line for `profiles list`.")
+@click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Write here instead.")
+def new_profile(
+    name: str, base: str, domain: str | None, description: str | None, target: Path | None
+) -> None:
+    """Write a profile of your own, NAME, to edit: then index with --profile NAME."""
+    if not re.fullmatch(r"[\w][\w.-]*", name):
+        raise UsageError(f"{name!r} cannot name a profile", remedy="use letters, digits, '-', '_' and '.'")
+    path = target or profiles_folder() / f"{name}.toml"
+    if path.exists():
+        raise UsageError(f"{path} is already there", remedy="edit it, or choose another name")
+    table = Profile.load(base).to_dict()
+    for side in ("document", "query"):
+        if domain is not None and table[side]["literal"] is None:
+            table[side]["domain"] = domain
+    table |= {"name": name, "description": description or f"{name}, made from {base}"}
+    profile = Profile.from_dict(table)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(profile.to_toml(), encoding="utf-8")
+    click.echo(f"Wrote {path}. Edit it, then: searchkit index FOLDER --profile {target or name}")

@@ -1,0 +1,44 @@
+"""`searchkit query`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from searchkit.cli import options, output
+
+if TYPE_CHECKING:
+    from searchkit.collection.library import Library
+
+
+@click.command("query")
+@click.argument("text")
+@options.collection_option("The collection to ask.  [default: the only one, else company-docs]")
+@click.option(
+    "-k", type=click.IntRange(min=1), metavar="N", help="How many passages.  [default: the profile's]"
+)
+@options.profile_option("Ask under another profile's query instruction.")
+@options.model_option
+@options.library_option
+@options.json_option
+def query_command(
+    text: str,
+    collection: str | None,
+    k: int | None,
+    profile: str | None,
+    model: str | None,
+    library: Library,
+    as_json: bool,
+) -> None:
+    """Find the passages that answer TEXT, best first.
+
+    \b
+    searchkit query "how do I get a new laptop"
+    searchkit query "VPN drops every hour" -c support-tickets -k 5 --json
+    """
+    result = library.query(text, collection=collection, k=k, profile=profile, model=model)
+    if as_json:
+        output.print_json(result)
+    else:
+        output.print_hits(result, library.best_sentences(result))

@@ -1,0 +1,104 @@
+"""Compares the files found with the files stored, and says what is to be done. Touches neither."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from searchkit.errors import DocumentError
+from searchkit.library.documents import FileState, StoredFile
+from searchkit.records import Failure, SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileToRead:
+    """A file whose content is not stored yet."""
+
+    source: SourceFile
+    sha256: bytes
+    replaces: StoredFile | None  # None for an added file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one refresh of a source has to do."""
+
+    read: tuple[FileToRead, ...]
+    moved: tuple[tuple[StoredFile, FileState], ...]
+    touched: tuple[tuple[StoredFile, FileState], ...]  # same content, other time stamp
+    removed: tuple[StoredFile, ...]
+    unchanged: int
+    failures: tuple[Failure, ...]
+
+
+def make_plan(
+    found: Sequence[SourceFile],
+    stored: Mapping[str, StoredFile],
+    digest: Callable[[SourceFile], bytes],
+    *,
+    unseen: Collection[str] = (),
+) -> Plan:
+    """Compare by size and time stamp first, and by content (`digest`) only where those differ.
+
+    digest: SHA-256 of a file's bytes; may raise DocumentError, which becomes a Failure: what is stored
+    of such a file stays. unseen: names of files and folders that could not be looked at: what is stored
+    of them stays, too.
+    """
+    read: list[FileToRead] = []
+    touched: list[tuple[StoredFile, FileState]] = []
+    failures: list[Failure] = []
+    unchanged = 0
+    for source in found:
+        before = stored.get(source.name)
+        if before and (before.state.size, before.state.mtime_ns) == (source.size, source.mtime_ns):
+            unchanged += 1
+            continue
+        try:
+            sha256 = digest(source)
+        except DocumentError as error:
+            failures.append(Failure(document=source.name, reason=error.message))
+            continue
+        if before and before.state.sha256 == sha256:
+            touched.append((before, state_of(source, sha256)))
+        else:
+            read.append(FileToRead(source=source, sha256=sha256, replaces=before))
+    names = {source.name for source in found}
+    gone = [before for name, before in stored.items() if name not in names and not _within_any(name, unseen)]
+    read, gone, moved = _moves(read, gone)
+    return Plan(
+        read=tuple(read),
+        moved=tuple(moved),
+        touched=tuple(touched),
+        removed=tuple(gone),
+        unchanged=unchanged + len(touched),
+        failures=tuple(failures),
+    )
+
+
+def _within_any(name: str, unseen: Collection[str]) -> bool:
+    return any(name == one or not one or name.startswith(f"{one}/") for one in unseen)
+
+
+def state_of(source: SourceFile, sha256: bytes) -> FileState:
+    """The state to store for a file that was read."""
+    return FileState(name=source.name, size=source.size, mtime_ns=source.mtime_ns, sha256=sha256)
+
+
+def _moves(
+    read: list[FileToRead], gone: list[StoredFile]
+) -> tuple[list[FileToRead], list[StoredFile], list[tuple[StoredFile, FileState]]]:
+    """Pair files that vanished with added ones of equal content and suffix (which decides the loader)."""
+    vanished: defaultdict[tuple[bytes, str], list[StoredFile]] = defaultdict(list)
+    for before in reversed(gone):
+        vanished[before.state.sha256, PurePosixPath(before.state.name).suffix].append(before)
+    still_to_read, moved = [], []
+    for file in read:
+        key = (file.sha256, PurePosixPath(file.source.name).suffix)
+        if file.replaces is None and vanished[key]:
+            moved.append((vanished[key].pop(), state_of(file.source, file.sha256)))
+        else:
+            still_to_read.append(file)
+    moved_ids = {before.file_id for before, _ in moved}
+    return still_to_read, [before for before in gone if before.file_id not in moved_ids], moved

@@ -1,0 +1,181 @@
+"""One `index` run over one Collection: settle profile, model and recipe, go through its sources, publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchkit import settings
+from searchkit.collection import recipe, recovery, sources
+from searchkit.collection.index_pipeline import IndexPipeline, Progress
+from searchkit.collection.plan import make_plan
+from searchkit.documents.discover import Discovery
+from searchkit.embedding.embedder import Embedder
+from searchkit.errors import UsageError
+from searchkit.library import collections as catalogue
+from searchkit.library import documents as store
+from searchkit.library.collections import StoredCollection, StoredSource
+from searchkit.library.database import Database
+from searchkit.profile import Profile
+from searchkit.records import Failure, IndexReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """An open Library, a Collection, and the way to its model."""
+
+    db: Database
+    collection: StoredCollection
+    open_model: Callable[[], Embedder]  # checked against the recipe when it is called
+    notices: tuple[str, ...]
+
+    def over(
+        self,
+        roots: Sequence[Path],
+        found: Mapping[Path, Discovery],
+        on_progress: Callable[[Progress], None] | None,
+        started: float,
+    ) -> IndexReport:
+        """Add or refresh `roots`, with what was `found` under each."""
+        pipeline = IndexPipeline(self.db, self.collection, self.open_model, on_progress)
+        for root in roots:
+            stored = catalogue.sources(self.db, self.collection.collection_id)
+            source = sources.enclosing(root, stored, self.collection.name)
+            if source is None:
+                with self.db.transaction() as tx:
+                    source_id = catalogue.add_source(tx, self.collection.collection_id, root)
+                self._bring_up_to_date(pipeline, source_id, found[root])
+            else:
+                inside = source.root != root  # a part was named: its whole source is looked at
+                now = sources.look(source.root, self.db.folder) if inside else found[root]
+                self._bring_up_to_date(pipeline, source.source_id, now)
+        return self._finish(pipeline, started)
+
+    def over_all(self, on_progress: Callable[[Progress], None] | None, started: float) -> IndexReport:
+        """Refresh every source of the Collection; one that has gone keeps what was indexed from it."""
+        pipeline = IndexPipeline(self.db, self.collection, self.open_model, on_progress)
+        for source in catalogue.sources(self.db, self.collection.collection_id):
+            lost = _lost(source)
+            if lost is None:
+                now = sources.look(source.root, self.db.folder)
+                lost = None if now.files or not source.files else "it holds no document any more"
+            if lost is not None:
+                remedy = f"if that is meant: searchkit remove {self.collection.name} --source {source.root}"
+                reason = f"{lost}; the {source.files} files indexed from it are kept; {remedy}"
+                pipeline.tally.failed.append(Failure(document=str(source.root), reason=reason))
+                pipeline.tally.unchanged += source.files
+            else:
+                self._bring_up_to_date(pipeline, source.source_id, now)
+        return self._finish(pipeline, started)
+
+    def _bring_up_to_date(self, pipeline: IndexPipeline, source_id: int, found: Discovery) -> None:
+        unseen = {failure.document for failure in found.failures}
+        stored = store.files_of(self.db, source_id)
+        plan = make_plan(found.files, stored, sources.sha256_of, unseen=unseen)
+        pipeline.tally.failed += found.failures
+        pipeline.carry_out(source_id, plan)
+
+    def _finish(self, pipeline: IndexPipeline, started: float) -> IndexReport:
+        with self.db.transaction() as tx:
+            store.collect_garbage(tx)
+        recovery.publish_if_due(self.db, self.collection)
+        recovery.sweep(self.db)
+        tally = pipeline.tally
+        return IndexReport(
+            collection=self.collection.name,
+            added=tally.added,
+            changed=tally.changed,
+            moved=tally.moved,
+            removed=tally.removed,
+            unchanged=tally.unchanged,
+            failed=tuple(tally.failed),
+            passages=catalogue.count_passages(self.db, self.collection.collection_id),
+            embedded=tally.embedded,
+            reused=tally.passages_read - tally.embedded,
+            truncated=tally.truncated,
+            took_s=round(time.perf_counter() - started, 3),
+            notices=self.notices,
+        )
+
+
+def prepare(
+    db: Database,
+    profile: Profile | None,
+    name: str | None,
+    model: str | Path | None,
+    open_model: Callable[[str], Embedder],
+) -> Run:
+    """Find or make the Collection; its model is opened only where it is needed to tell that it fits.
+
+    Raises: RecipeMismatch: the model or the document Instruction differs from what is stored.
+    UsageError: the Profile cuts Documents in another way than the stored one.
+    """
+    stored = catalogue.collection_named(db, name) if name else None
+    if stored is None:
+        profile = profile or Profile.load(settings.DEFAULT_PROFILE)
+        stored = catalogue.collection_named(db, name or profile.name)
+    if stored is not None:
+        return _prepare_stored(db, stored, profile, _place_of(model) or stored.model, open_model)
+    assert profile is not None  # loaded above, as nothing is stored
+    place = _place_of(model) or settings.DEFAULT_MODEL
+    embedder = open_model(place)
+    fields = recipe.recipe_of(embedder, profile)
+    collection = _add(db, name or profile.name, profile, place, fields, embedder.dim)
+    notices = embedder.notices_for(profile)
+    return Run(db=db, collection=collection, open_model=lambda: embedder, notices=notices)
+
+
+def _prepare_stored(
+    db: Database,
+    stored: StoredCollection,
+    profile: Profile | None,
+    place: str,
+    open_model: Callable[[str], Embedder],
+) -> Run:
+    before = Profile.from_dict(stored.profile)
+    wanted = profile or before
+    remedy = f"index under another name: -c {stored.name}-2; or start anew: searchkit remove {stored.name}"
+
+    def open_checked() -> Embedder:
+        embedder = open_model(place)
+        recipe.require_same(stored.name, stored.recipe, recipe.recipe_of(embedder, wanted), remedy=remedy)
+        return embedder
+
+    if (before, stored.model) != (wanted, place):
+        open_checked()
+        if before.chunking != wanted.chunking:
+            raise UsageError(
+                f"collection '{stored.name}' was cut with {before.chunking}, "
+                f"the profile says {wanted.chunking}",
+                remedy=remedy,
+            )
+        with db.transaction() as tx:  # the query side, defaults, the model's place: free to change
+            catalogue.update_collection(tx, stored.collection_id, wanted.to_dict(), place)
+    return Run(db=db, collection=stored, open_model=open_checked, notices=())
+
+
+def _add(
+    db: Database, name: str, profile: Profile, model: str, fields: Mapping[str, str], dim: int
+) -> StoredCollection:
+    if not name.strip() or any(ord(character) < 32 for character in name):
+        raise UsageError(f"{name!r} cannot name a collection", remedy="give it a name: -c NAME")
+    with db.transaction() as tx:
+        recipe_id = catalogue.put_recipe(tx, fields, dim)
+        catalogue.add_collection(tx, name, profile.to_dict(), model, recipe_id)
+    stored = catalogue.collection_named(db, name)
+    assert stored is not None
+    return stored
+
+
+def _place_of(model: str | Path | None) -> str | None:
+    """A model's name, or its folder's absolute path: a Library is used from other working folders too."""
+    if model is None:
+        return None
+    folder = Path(model).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else str(model)
+
+
+def _lost(source: StoredSource) -> str | None:
+    return None if source.root.exists() else "it is missing"

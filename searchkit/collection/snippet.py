@@ -1,0 +1,62 @@
+"""Finds the sentence of a passage that shows best why it was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from searchkit.arrays import Float32Matrix, Float32Vector
+from searchkit.records import Hit
+
+# A sentence ends at a full stop, question or exclamation mark before a space or line end, or at a line end.
+_SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=\s|$)|[。！？]|$)", re.MULTILINE)
+_WORD = re.compile(r"\w+")
+LEAST_WORDS = 3  # shorter lines (labels, table cells) show little
+MAX_CHARACTERS = 240
+MAX_SENTENCES = 16  # looked at per passage: bounds the cost for passages of many short lines
+
+
+def sentences(hit: Hit) -> list[str]:
+    """The sentences of a passage that are long enough to show, or the whole of it where none is.
+
+    Its own headings are no answer: they are shown above it.
+    """
+    headings = set(hit.heading.split(" > "))
+    found = [match.group().strip(" \t#>*-|") for match in _SENTENCE.finditer(hit.text)]
+    telling = [one for one in found if len(_WORD.findall(one)) >= LEAST_WORDS and one not in headings]
+    return telling[:MAX_SENTENCES] or [hit.text.strip()]
+
+
+def best_sentences(
+    hits: Sequence[Hit], query: Float32Vector, embed: Callable[[Sequence[str]], Float32Matrix]
+) -> list[str]:
+    """For each Hit the sentence nearest to the query, in one call of the model.
+
+    query: (dim,) float32; embed: texts to (n, dim) float32 in the query's space.
+    """
+    split = [sentences(hit) for hit in hits]
+    flat = [sentence for group in split for sentence in group]
+    scores = embed(flat) @ query
+    best, start = [], 0
+    for group in split:
+        best.append(_shortened(group[int(np.argmax(scores[start : start + len(group)]))]))
+        start += len(group)
+    return best
+
+
+def overlapping_sentences(hits: Sequence[Hit], query: str) -> list[str]:
+    """For each Hit the sentence that shares most words with the query: needs no model."""
+    asked = {word.casefold() for word in _WORD.findall(query)}
+    best = []
+    for hit in hits:
+        found = sentences(hit)
+        shared = [len(asked & {word.casefold() for word in _WORD.findall(one)}) for one in found]
+        best.append(_shortened(found[int(np.argmax(shared))]))
+    return best
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"

@@ -1,0 +1,150 @@
+"""Whatever `index` is killed at, the next run completes and nothing shows that it happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from searchkit.collection.library import Library
+from searchkit.library.database import Database
+from tests.fakes import WordEmbedder
+
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
+
+RANDOM_KILLS = 100
+QUERIES = ["item 7 costs", "edited just now", "moved words", "added afterwards", "what weighs 3"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A library of some documents, the documents changed since, and the state an unbroken run leaves."""
+    folder = tmp_path_factory.mktemp("crash")
+    docs, before, after = folder / "docs", folder / "before", folder / "after"
+    docs.mkdir()
+    for number in range(160):
+        (docs / f"{number:03}.md").write_text(f"# Item {number}\n\nItem {number} costs {number * 3}.\n")
+    open_library(before).index([docs])
+    for number in range(40):
+        (docs / f"{number:03}.md").write_text(f"# Item {number}\n\nThis was edited just now: {number}.\n")
+    for number in range(40, 60):
+        (docs / f"{number:03}.md").unlink()
+    for number in range(60, 70):
+        (docs / f"{number:03}.md").rename(docs / f"moved-{number}.md")
+    for number in range(200):
+        (docs / f"added-{number}.txt").write_text(f"Added afterwards, weighs {number % 11}, number {number}.")
+    shutil.copytree(before, after)
+    started = time.perf_counter()
+    steps = run(after, docs)
+    return {
+        "docs": docs,
+        "before": before,
+        "folder": folder,
+        "steps": steps,
+        "expected": state(after),
+        "took": time.perf_counter() - started,
+    }
+
+
+def open_library(folder: Path) -> Library:
+    return Library(folder, open_model=lambda model: WordEmbedder())
+
+
+def start(library: Path, docs: Path, kill_at: int = 0) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.crash.victim", str(library), str(docs), str(kill_at)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "started\n"
+    return process
+
+
+def run(library: Path, docs: Path, kill_at: int = 0) -> int:
+    """Run the victim to its end. Returns: how many steps it took; 0 when it was killed."""
+    with start(library, docs, kill_at) as process:
+        out, _ = process.communicate()
+    return int(out) if out else 0
+
+
+def state(library: Path):
+    """Everything that a user could tell two libraries apart by."""
+    opened = open_library(library)
+    assert opened.verify() == []
+    with Database.read(library) as db:
+        passages = db.rows(
+            """SELECT d.name, d.kind, d.title, p.position, p.start, p."end", p.heading, t.text, t.context
+               FROM passages p JOIN documents d USING (document_id) JOIN texts t USING (text_id)
+               ORDER BY d.name, p.position"""
+        )
+        rest = [
+            db.rows("SELECT count(*) FROM texts"),
+            db.rows("SELECT count(*) FROM vectors"),
+            db.rows("SELECT name, size, sha256 FROM files ORDER BY name"),
+        ]
+    answers = [
+        [(hit.document, hit.start, hit.text, hit.score) for hit in opened.query(query, k=10).hits]
+        for query in QUERIES
+    ]
+    leftovers = [path.name for path in library.iterdir() if path.name.endswith(".part")]
+    return passages, rest, answers, leftovers
+
+
+def recover_and_compare(library: Path, scene) -> None:
+    open_library(library).verify()  # reading a library that nobody repaired yet must work, too
+    open_library(library).query(QUERIES[0])
+    run(library, scene["docs"])
+    assert state(library) == scene["expected"]
+
+
+def test_the_unbroken_run_did_something(scene):
+    assert scene["steps"] > 50
+    assert scene["expected"][2][1][0][0] < "040.md"  # the edited documents answer
+
+
+def test_a_run_killed_at_every_commit_and_publish_step_is_recovered_from(scene):
+    for kill_at in range(1, scene["steps"] + 1):
+        library = scene["folder"] / f"step-{kill_at}"
+        shutil.copytree(scene["before"], library)
+        assert run(library, scene["docs"], kill_at) == 0, f"step {kill_at} did not kill"
+        recover_and_compare(library, scene)
+        shutil.rmtree(library)
+
+
+def test_a_run_killed_at_random_moments_is_recovered_from(scene):
+    dice = random.Random(20261121)
+    landed = 0
+    while landed < RANDOM_KILLS:
+        library = scene["folder"] / "random"
+        shutil.copytree(scene["before"], library)
+        with start(library, scene["docs"]) as process:
+            time.sleep(dice.uniform(0, scene["took"]))
+            landed += process.poll() is None
+            process.kill()
+        recover_and_compare(library, scene)
+        shutil.rmtree(library)
+
+
+def test_a_first_run_killed_anywhere_is_recovered_from(scene):
+    """The same from nothing: the folder, the lock and the schema are made under fire, too."""
+    dice = random.Random(7)
+    for _ in range(15):
+        library = scene["folder"] / "fresh"
+        with start(library, scene["docs"]) as process:
+            time.sleep(dice.uniform(0, 0.3))
+            process.kill()
+        run(library, scene["docs"])
+        assert state(library) == scene["expected"]
+        shutil.rmtree(library)
+
+
+def test_a_killed_runs_lock_does_not_outlive_it(scene):
+    library = scene["folder"] / "lock"
+    with start(library, scene["docs"]) as process:
+        process.kill()
+    assert os.path.isdir(library)
+    Database.write(library).close()
