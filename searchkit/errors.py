@@ -34,6 +34,11 @@ class SearchkitError(Exception):
         self.message = message
         self.remedy = remedy
 
+    @property
+    def in_one_line(self) -> str:
+        """Message and remedy, for lists."""
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
     def __str__(self) -> str:
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
 

@@ -138,14 +138,12 @@ class IndexPipeline:
                 if passages:
                     rows.append(_document_row(document, passages))
             if not rows and not failures:
-                raise DocumentError(
-                    "it holds no text that could be searched: only spaces, punctuation or markup"
-                )
+                raise DocumentError("holds no text that could be searched")
         except DocumentUnavailable as error:
-            failures.append(Failure(document=file.source.name, reason=error.message))
+            failures.append(Failure(document=file.source.name, reason=error.in_one_line))
             rows = []
         except DocumentError as error:
-            failures.append(Failure(document=file.source.name, reason=error.message))
+            failures.append(Failure(document=file.source.name, reason=error.in_one_line))
             rows = []
             if file.replaces is not None:  # what is stored is no longer in the file
                 self._commit_removal(file.replaces.file_id)

@@ -58,7 +58,7 @@ def make_plan(
         try:
             sha256 = digest(source)
         except DocumentError as error:
-            failures.append(Failure(document=source.name, reason=error.message))
+            failures.append(Failure(document=source.name, reason=error.in_one_line))
             continue
         if before and before.state.sha256 == sha256:
             touched.append((before, state_of(source, sha256)))

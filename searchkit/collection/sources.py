@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from searchkit.documents.discover import Discovery, discover
-from searchkit.errors import DocumentUnavailable, UsageError
+from searchkit.documents.load import unreadable
+from searchkit.errors import UsageError
 from searchkit.library.collections import StoredSource
 from searchkit.records import SourceFile
 
@@ -73,5 +74,4 @@ def sha256_of(source: SourceFile) -> bytes:
         with source.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DocumentUnavailable(f"it cannot be read: {reason}", remedy="check its permissions") from error
+        raise unreadable(error) from error

@@ -1,0 +1,220 @@
+"""Which files a source holds: names, sizes and times in a fixed order; opens no document."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+from searchkit.documents.ignore import Rules, add_rules, ignored_by_default
+from searchkit.documents.load import is_supported
+from searchkit.errors import UsageError
+from searchkit.records import Failure, SourceFile
+
+LIBRARY_FILE, DATABASE_MARK = (
+    "library.db",
+    b"SQLite format 3\0",
+)  # a folder that holds one is a Library, no source
+
+_LOOKS_ESCAPED = re.compile(r"%(?=25|[89A-F][0-9A-F])")
+_ESCAPED = re.compile(r"%(25|[89A-F][0-9A-F])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovery:
+    """What a walk over a source found."""
+
+    files: tuple[SourceFile, ...]  # by name
+    failures: tuple[Failure, ...]  # by name: folders that cannot be listed, links that lead nowhere or out
+    skipped: Mapping[str, int] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # suffix -> files not read
+    ignored: int = 0  # files and folders left out by rules
+
+    @property
+    def skipped_files(self) -> int:
+        """How many files were left out because no loader reads their kind."""
+        return sum(self.skipped.values())
+
+
+def discover(root: Path, *, exclude: Sequence[Path] = ()) -> Discovery:
+    """Return the readable files under `root`, which may be a single file; it is then taken whatever it is.
+
+    Left out are hidden files, what `ignore.py` lists, what .gitignore and .searchkitignore files in and
+    below `root` name, Libraries, and the folders and files of `exclude`. Links are followed where they
+    stay in `root`; a file or folder reached twice counts once, under its own name if it has one.
+
+    Raises: UsageError: `root` does not exist or cannot be listed.
+    """
+    try:
+        status = os.stat(root)
+    except OSError as error:
+        raise UsageError(
+            f"'{root}' cannot be found ({error.strerror}): expected a file or a folder",
+            remedy="check the path",
+        ) from error
+    if not stat.S_ISDIR(status.st_mode):
+        path = Path(os.path.abspath(root))
+        name = escape_name(path.name)
+        source = SourceFile(path=path, name=name, size=status.st_size, mtime_ns=status.st_mtime_ns)
+        return Discovery(files=(source,), failures=())
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise UsageError(
+            f"'{root}' may not be listed: permission denied",
+            remedy="give searchkit's user the right to read it",
+        )
+    return _Walk(os.path.abspath(root), exclude).run()
+
+
+def escape_name(name: str) -> str:
+    """Return a name in valid UTF-8: other bytes become '%FF', and '%' '%25' where it would mislead."""
+    if not name.isascii():
+        name = "".join(
+            f"%{ord(char) - 0xDC00:02X}" if "\udc80" <= char <= "\udcff" else char for char in _guarded(name)
+        )
+        return name.encode("utf-8", "replace").decode("utf-8")
+    return _guarded(name)
+
+
+def unescape_name(name: str) -> str:
+    """Return the name that `escape_name` was given, for use with the file system."""
+    return _ESCAPED.sub(lambda match: "%" if match[1] == "25" else chr(0xDC00 + int(match[1], 16)), name)
+
+
+def _guarded(name: str) -> str:
+    return _LOOKS_ESCAPED.sub("%25", name) if "%" in name else name
+
+
+class _Walk:
+    """The state of one walk: plain folders first, then links, so that real names win over linked ones."""
+
+    def __init__(self, root: str, exclude: Sequence[Path]) -> None:
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._excluded = frozenset(_identity(os.stat(path)) for path in exclude if os.path.exists(path))
+        self._files: list[SourceFile] = []
+        self._failures: list[Failure] = []
+        self._skipped: Counter[str] = Counter()
+        self._ignored = 0
+        self._links: list[tuple[str, str, Rules | None]] = []  # path, name, rules where the link stands
+        self._folders_seen: set[tuple[int, int]] = set()
+        self._supported: dict[str, bool] = {}
+
+    def run(self) -> Discovery:
+        self._descend(self._root, "", None)
+        while self._links:
+            links, self._links = sorted(self._links, key=lambda link: link[1]), []
+            known = {os.path.realpath(source.path) for source in self._files}
+            for path, name, rules in links:
+                self._follow(path, name, rules, known)
+        return Discovery(
+            files=tuple(sorted(self._files, key=lambda source: source.name)),
+            failures=tuple(sorted(self._failures, key=lambda failure: failure.document)),
+            skipped=MappingProxyType(dict(sorted(self._skipped.items()))),
+            ignored=self._ignored,
+        )
+
+    def _descend(self, path: str, name: str, rules: Rules | None) -> None:
+        """List a folder and all below it; links are kept for later."""
+        pending = [(path, name, rules)]
+        while pending:
+            path, name, rules = pending.pop()
+            try:
+                identity = _identity(os.stat(path))
+                if identity in self._folders_seen:
+                    continue
+                self._folders_seen.add(identity)
+                with os.scandir(path) as listing:
+                    entries = list(listing)
+                present = {entry.name for entry in entries}
+                if identity in self._excluded or (LIBRARY_FILE in present and _is_library(path)):
+                    self._ignored += 1
+                    continue
+                prefix = f"{name}/" if name else ""
+                rules = add_rules(Path(path), present, prefix, rules)
+            except OSError as error:
+                self._fail(name, f"folder cannot be listed: {error.strerror or error}")
+                continue
+            for entry in entries:
+                self._entry(entry, prefix + entry.name, rules, pending)
+
+    def _entry(
+        self,
+        entry: os.DirEntry[str],
+        name: str,
+        rules: Rules | None,
+        pending: list[tuple[str, str, Rules | None]],
+    ) -> None:
+        folder = entry.is_dir(follow_symlinks=False)
+        if _is_ignored(name, rules, folder=folder):
+            self._ignored += 1
+        elif entry.is_symlink():
+            self._links.append((entry.path, name, rules))
+        elif folder:
+            pending.append((entry.path, name, rules))
+        elif entry.is_file(follow_symlinks=False):  # no pipes, sockets, devices
+            try:
+                status = entry.stat(follow_symlinks=False) if self._reads(name) else None
+                if status is None or _identity(status) not in self._excluded:
+                    self._add(entry.path, name, status)
+            except OSError as error:
+                self._fail(name, f"cannot be looked at: {error.strerror or error}")
+
+    def _follow(self, path: str, name: str, rules: Rules | None, known: set[str]) -> None:
+        """Take in what a link leads to, if that is in the root and has not been met."""
+        target = os.path.realpath(path)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            self._fail(name, f"link leads nowhere: {error.strerror or error}")
+            return
+        if target != self._real_root and not target.startswith(self._real_root + os.sep):
+            self._fail(
+                name, f"link leads out of the source, to {target!r}; add that folder as a source of its own"
+            )
+        elif stat.S_ISDIR(status.st_mode):
+            if not _is_ignored(name, rules, folder=True):
+                self._descend(path, name, rules)
+        elif stat.S_ISREG(status.st_mode) and target not in known and _identity(status) not in self._excluded:
+            known.add(target)
+            self._add(path, name, status if self._reads(name) else None)
+
+    def _reads(self, name: str) -> bool:
+        suffix = os.path.splitext(name)[1]
+        if not suffix:
+            return is_supported(name)
+        if suffix not in self._supported:
+            self._supported[suffix] = is_supported("a" + suffix)
+        return self._supported[suffix]
+
+    def _add(self, path: str, name: str, status: os.stat_result | None) -> None:
+        """Count a file in: with its status if a loader reads it, else as skipped."""
+        if status is None:
+            self._skipped[PurePosixPath(name).suffix.lower()] += 1
+            return
+        name = escape_name(name if os.sep == "/" else name.replace(os.sep, "/"))
+        self._files.append(
+            SourceFile(path=Path(path), name=name, size=status.st_size, mtime_ns=status.st_mtime_ns)
+        )
+
+    def _fail(self, name: str, reason: str) -> None:
+        self._failures.append(Failure(document=escape_name(name) or ".", reason=reason))
+
+
+def _is_ignored(name: str, rules: Rules | None, *, folder: bool) -> bool:
+    said = rules.verdict(name, folder=folder) if rules else None
+    return ignored_by_default(name.rpartition("/")[2], folder=folder) if said is None else said
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _is_library(folder: str) -> bool:
+    with open(os.path.join(folder, LIBRARY_FILE), "rb") as file:
+        return file.read(len(DATABASE_MARK)) == DATABASE_MARK
