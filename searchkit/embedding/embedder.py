@@ -1,0 +1,252 @@
+"""The door to embedding: open a model, embed texts. Knows what the parts are for, not how they work.
+
+Importing this file loads neither torch nor transformers nor tokenizers; opening a model does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from searchkit.arrays import BoolVector, Float32Matrix, Int64Vector
+from searchkit.embedding.batching import distinct, plan_blocks
+from searchkit.embedding.checkpoint import check_window
+from searchkit.embedding.families import Family
+from searchkit.embedding.prompts import prompt_notices, render
+from searchkit.errors import UsageError
+from searchkit.profile import Profile, Side
+from searchkit.settings import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from searchkit.embedding.tokens import TokenRows, Tokens
+    from searchkit.embedding.torch_runtime import TorchRuntime
+
+# An Instruction is paid from the text's window; from this share on it costs more than it can give.
+MAX_INSTRUCTION_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedTexts:
+    """Vectors of texts and how much of each text they saw."""
+
+    vectors: Float32Matrix  # (n, dim), rows of length 1
+    token_counts: Int64Vector  # (n,) Instruction and special tokens included, before truncation
+    truncated: BoolVector  # (n,) whether the text's end fell outside of the window
+
+
+class Embedder(Protocol):
+    """A model ready to embed. Made by `open_embedder`; other runtimes may stand behind it."""
+
+    @property
+    def model(self) -> str:
+        """The model as it was asked for: an id, or a folder's path."""
+
+    @property
+    def family(self) -> Family:
+        """How the model takes an Instruction."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def max_tokens(self) -> int:
+        """The window: tokens of Instruction, text and special tokens that the model sees."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: 'float32' or 'bfloat16'."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes: 'cpu', 'cuda', 'mps'."""
+
+    def embed(self, texts: Sequence[str], instruction: str = "") -> Float32Matrix:
+        """Embed texts, each with the literal `instruction` before it.
+
+        Returns: (n, dim) float32, rows of length 1 in input order; (0, dim) for no texts.
+        """
+
+    def embed_pairs(self, pairs: Sequence[tuple[str, str]]) -> Float32Matrix:
+        """Embed (instruction, text) pairs; returns like `embed`."""
+
+    def embed_counted(self, texts: Sequence[str], instruction: str = "") -> EmbeddedTexts:
+        """Embed texts like `embed`, and tell how many tokens they have and which were cut."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without Instruction and special tokens, untruncated."""
+
+    def instruction_for(self, profile: Profile, side: Side) -> str:
+        """The literal text this model's family puts before texts of one side of the Profile.
+
+        Raises:
+            UsageError: it takes a quarter of the window or more.
+        """
+
+    def check_instruction(self, instruction: str) -> None:
+        """Raise UsageError if this literal text takes a quarter of the window or more."""
+
+    def notices_for(self, profile: Profile) -> tuple[str, ...]:
+        """What to tell a user once who indexes with this model under this Profile."""
+
+    def fingerprint(self) -> dict[str, str]:
+        """All of the model that shapes vectors, by name. Equal fingerprints: comparable vectors."""
+
+
+def open_embedder(
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    max_tokens: int | None = None,
+    family: str | None = None,
+    revision: str | None = None,
+) -> LocalEmbedder:
+    """Open a model: a local folder, the embedded default, or an id on the Hugging Face hub.
+
+    Args:
+        model: a folder in sentence-transformers layout or a bare transformers checkpoint, or an id.
+        device: 'auto' (CUDA, else Apple's, else the CPU), 'cpu', 'cuda', 'cuda:N' or 'mps'.
+        precision: 'float32', 'bfloat16', or 'auto': bfloat16 where it is native and proven equal.
+        max_tokens: the window; None for the checkpoint's own.
+        family: name of its model family; None to recognise it.
+        revision: commit, tag or branch on the hub.
+
+    Raises:
+        ModelNotFound: the model is nowhere to be found.
+        ModelError: it is incomplete, damaged, or of a kind that searchkit does not load.
+        UsageError: device, precision or family is unknown.
+    """
+    from searchkit.embedding.opening import open_local
+
+    return open_local(
+        model, device=device, precision=precision, max_tokens=max_tokens, family=family, revision=revision
+    )
+
+
+class LocalEmbedder:
+    """An Embedder whose network runs in this process."""
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        family: Family,
+        tokens: Tokens,
+        runtime: TorchRuntime,
+        notices: tuple[str, ...],
+        fingerprint: dict[str, str],
+    ) -> None:
+        self.model = model
+        self.family = family
+        self.dim = runtime.dim
+        self.max_tokens = tokens.max_tokens
+        self.precision = runtime.precision
+        self.device = runtime.device
+        self.notices = notices  # about the checkpoint itself
+        self._tokens = tokens
+        self._runtime = runtime
+        self._fingerprint = fingerprint
+
+    def embed(self, texts: Sequence[str], instruction: str = "") -> Float32Matrix:
+        """Embed texts, each with the literal `instruction` before it."""
+        return self.embed_counted(texts, instruction).vectors
+
+    def embed_pairs(self, pairs: Sequence[tuple[str, str]]) -> Float32Matrix:
+        """Embed (instruction, text) pairs."""
+        return self._embed(pairs).vectors
+
+    def embed_counted(self, texts: Sequence[str], instruction: str = "") -> EmbeddedTexts:
+        """Embed texts, and tell how many tokens they have and which were cut."""
+        _refuse_single(texts)
+        return self._embed([(instruction, text) for text in texts])
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without Instruction and special tokens, untruncated."""
+        _refuse_single(texts)
+        blocks = plan_blocks([len(text) for text in texts])
+        return [count for block in blocks for count in self._tokens.count(texts[block])]
+
+    def instruction_for(self, profile: Profile, side: Side) -> str:
+        """The literal text this model's family puts before texts of one side of the Profile."""
+        instruction = render(self.family, profile, side)
+        self.check_instruction(instruction)
+        return instruction
+
+    def check_instruction(self, instruction: str) -> None:
+        """Raise UsageError if this literal text takes a quarter of the window or more."""
+        count = self._tokens.count([instruction])[0]
+        if count >= MAX_INSTRUCTION_SHARE * self.max_tokens:
+            shown = instruction if len(instruction) <= 60 else f"{instruction[:57]}..."
+            raise UsageError(
+                f"the Instruction {shown!r} has {count} tokens; '{self.model}' sees {self.max_tokens} in "
+                f"all, of which an Instruction may take fewer than {MAX_INSTRUCTION_SHARE:.0%}",
+                remedy="shorten the Instruction, or use a model with a larger window",
+            )
+
+    def notices_for(self, profile: Profile) -> tuple[str, ...]:
+        """What to tell a user once who indexes with this model under this Profile."""
+        sides: tuple[Side, ...] = ("document", "query")
+        notices = [*self.notices, *prompt_notices(self.family, profile, self.model)]
+        if not self.family.reading.pool_instruction:
+            for instruction in dict.fromkeys(render(self.family, profile, side) for side in sides):
+                if self._tokens.border_merges(instruction):
+                    notices.append(
+                        f"the end of the Instruction {instruction!r} melts into one token with the start of "
+                        "some texts, so that the mask is off by a token there: end it with ': '"
+                    )
+        return tuple(notices)
+
+    def fingerprint(self) -> dict[str, str]:
+        """All of the model that shapes vectors, by name."""
+        return dict(self._fingerprint)
+
+    def windowed(self, max_tokens: int) -> LocalEmbedder:
+        """The same network seen through another window.
+
+        Raises:
+            ModelError: the network has no positions for so many tokens.
+        """
+        check_window(max_tokens, self._runtime.position_limit, self.model)
+        return LocalEmbedder(
+            model=self.model,
+            family=self.family,
+            tokens=self._tokens.windowed(max_tokens),
+            runtime=self._runtime,
+            notices=self.notices,
+            fingerprint={**self._fingerprint, "max_tokens": str(max_tokens)},
+        )
+
+    def tokenise(self, pairs: Sequence[tuple[str, str]]) -> TokenRows:
+        """(instruction, text) pairs as the network reads them."""
+        return self._tokens.rows(pairs)
+
+    @property
+    def runtime(self) -> TorchRuntime:
+        """What runs the network, for who wants to see inside."""
+        return self._runtime
+
+    def _embed(self, pairs: Sequence[tuple[str, str]]) -> EmbeddedTexts:
+        """Embed each different pair once; tokenise and run in blocks, so that memory stays bounded."""
+        different, inverse = distinct([(instruction, text) for instruction, text in pairs])
+        vectors = np.empty((len(different), self.dim), dtype=np.float32)
+        counts = np.empty(len(different), dtype=np.int64)
+        for block in plan_blocks([len(instruction) + len(text) for instruction, text in different]):
+            rows = self._tokens.rows(different[block])
+            vectors[block] = self._runtime.rows(rows)
+            counts[block] = rows.counts
+        if len(different) < len(pairs):
+            vectors, counts = vectors[inverse], counts[inverse]
+        return EmbeddedTexts(vectors=vectors, token_counts=counts, truncated=counts > self.max_tokens)
+
+
+def _refuse_single(texts: Sequence[str]) -> None:
+    if isinstance(texts, str):  # a str is a sequence of str: it would be embedded letter by letter
+        raise UsageError("expected a sequence of texts, found a single str", remedy="pass [text]")
+
+
+__all__ = ["EmbeddedTexts", "Embedder", "LocalEmbedder", "open_embedder"]

@@ -1,0 +1,58 @@
+"""sha256 of files and values, remembered in the cache by path, size and time. Knows no models."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from searchkit.settings import cache_folder
+
+
+def file_sha256(file: Path) -> str:
+    """The file's sha256 in hex. Computed once per (path, size, mtime) and machine."""
+    stat = file.stat()
+    key = {"path": str(file.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    known = recall("sha256", key)
+    if known is not None and isinstance(known.get("sha256"), str):
+        return str(known["sha256"])
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    remember("sha256", key, {"sha256": digest})
+    return digest
+
+
+def value_sha256(value: Any) -> str:
+    """The sha256 in hex of a JSON value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def recall(kind: str, key: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `remember` kept under this key, or None; a damaged entry counts as none."""
+    try:
+        entry = json.loads(_entry(kind, key).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    # The name is a hash of the key, the key is stored too: a file copied over another is no answer.
+    return entry["value"] if isinstance(entry, dict) and entry.get("key") == dict(key) else None
+
+
+def remember(kind: str, key: Mapping[str, Any], value: Mapping[str, Any]) -> None:
+    """Keep a value that can always be made again. A cache that cannot be written is no error."""
+    entry = _entry(kind, key)
+    with contextlib.suppress(OSError):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=entry.parent, suffix=".part")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump({"key": dict(key), "value": dict(value)}, stream)
+        Path(part).replace(entry)
+
+
+def _entry(kind: str, key: Mapping[str, Any]) -> Path:
+    return cache_folder() / kind / f"{value_sha256(dict(key))[:32]}.json"

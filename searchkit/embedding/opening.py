@@ -1,0 +1,190 @@
+"""Putting a model together: source, checkpoint, family, tokenizer, runtime, precision, fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from searchkit.embedding.checkpoint import Checkpoint, DenseLayer, pooling_of, read_checkpoint
+from searchkit.embedding.embedder import LocalEmbedder
+from searchkit.embedding.families import CONFIGURED, PLAIN, Family, Reading, family_named, recognise
+from searchkit.embedding.hashes import file_sha256, value_sha256
+from searchkit.embedding.precision import PRECISIONS, settle_precision
+from searchkit.embedding.sources import find_model
+from searchkit.embedding.tokens import Tokens
+from searchkit.embedding.weights import AGAIN, weight_files
+from searchkit.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that is decided about a model before its weights are read."""
+
+    checkpoint: Checkpoint
+    family: Family
+    pooling: tuple[str, ...]
+    window: int
+    notices: tuple[str, ...]
+
+
+def open_local(
+    model: str | Path,
+    *,
+    device: str,
+    precision: str,
+    max_tokens: int | None,
+    family: str | None,
+    revision: str | None,
+) -> LocalEmbedder:
+    """Open a model in this process; arguments and errors are those of `open_embedder`."""
+    if precision not in PRECISIONS:  # before minutes of loading
+        raise UsageError(f"no precision '{precision}'", remedy=f"known: {', '.join(PRECISIONS)}")
+    plan = plan_model(model, max_tokens=max_tokens, family=family, revision=revision)
+    weights = [file_sha256(file) for file in weight_files(plan.checkpoint)]
+    tokenizer = _tokenizer(plan.checkpoint)
+
+    from searchkit.embedding.torch_runtime import TorchRuntime
+
+    runtime = TorchRuntime(plan.checkpoint, plan.pooling, device)
+    tokens = _tokens(plan, tokenizer, runtime.vocabulary)
+    facts = _fingerprint(plan, weights, tokens, runtime.dim)
+    facts["precision"] = settle_precision(precision, runtime, tokens, value_sha256(facts))
+    return LocalEmbedder(
+        model=str(model),
+        family=plan.family,
+        tokens=tokens,
+        runtime=runtime,
+        notices=plan.notices,
+        fingerprint=facts,
+    )
+
+
+def plan_model(
+    model: str | Path,
+    *,
+    max_tokens: int | None = None,
+    family: str | None = None,
+    revision: str | None = None,
+) -> Plan:
+    """Find a model and read what it says about itself.
+
+    Raises:
+        ModelNotFound: the model is nowhere to be found.
+        ModelError: its description is damaged, or asks for something searchkit does not do.
+    """
+    checkpoint = read_checkpoint(find_model(model, revision))
+    notices: tuple[str, ...] = ()
+    if family is not None:
+        found = family_named(family)
+    else:
+        found, notices = recognise(checkpoint.evidence, str(model))
+    if checkpoint.pool_instruction is False and found.reading.pool_instruction:
+        # The checkpoint's own word, as sentence-transformers writes it, goes beyond its family's.
+        found = replace(found, reading=replace(found.reading, pool_instruction=False))
+    notices += _about_code(checkpoint, found, named=family is not None)
+    pooling, said = pooling_of(checkpoint, found)
+    return Plan(
+        checkpoint=checkpoint,
+        family=found,
+        pooling=pooling,
+        window=checkpoint.windowed(found, max_tokens),
+        notices=notices + said,
+    )
+
+
+def _about_code(checkpoint: Checkpoint, family: Family, *, named: bool) -> tuple[str, ...]:
+    """What to say of a checkpoint that brings code of its authors, which is never run.
+
+    Raises:
+        ModelError: nobody vouches that the architecture in transformers computes the same without it;
+            causal networks made bidirectional by such code would give wrong vectors without a word.
+    """
+    model = checkpoint.source.model
+    if "AutoModel" not in (checkpoint.config.get("auto_map") or {}):
+        return ()
+    if family.name in (PLAIN, CONFIGURED) and not named:
+        raise ModelError(
+            f"'{model}' brings code of its authors for its network, which searchkit never runs, and is of no "
+            "known model family",
+            remedy=f"if '{checkpoint.model_type}' of transformers computes the same, say so: family='plain'",
+        )
+    return (
+        f"'{model}' brings code of its authors, which is never run: the architecture "
+        f"'{checkpoint.model_type}' of transformers computes its vectors",
+    )
+
+
+def _tokenizer(checkpoint: Checkpoint) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    file = checkpoint.network / "tokenizer.json"
+    try:
+        if file.is_file():
+            return Tokenizer.from_file(str(file))
+        # Only the vocabulary is there: transformers knows how to build the tokenizer around it.
+        from transformers import AutoTokenizer
+
+        built = AutoTokenizer.from_pretrained(
+            str(checkpoint.network), local_files_only=True, trust_remote_code=False
+        )
+        if not any((checkpoint.network / name).is_file() for name in built.vocab_files_names.values()):
+            raise FileNotFoundError(f"none of {', '.join(built.vocab_files_names.values())}")
+        return cast("Tokenizer", built.backend_tokenizer)
+    # The boundary to foreign files: tokenizers raises bare Exception, transformers many kinds.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{checkpoint.network} has no usable tokenizer: {reason}",
+            remedy="expected tokenizer.json: " + AGAIN,
+        ) from error
+
+
+def _tokens(plan: Plan, tokenizer: Tokenizer, vocabulary: int) -> Tokens:
+    config, family = plan.checkpoint.tokenizer_config, plan.family
+    return Tokens(
+        tokenizer,
+        family,
+        max_tokens=plan.window,
+        vocabulary=vocabulary,
+        lower_case=plan.checkpoint.lower_case,
+        bos_token=family.bos_token or _wanted(config, "bos"),
+        eos_token=family.eos_token or _wanted(config, "eos"),
+    )
+
+
+def _wanted(tokenizer_config: Mapping[str, Any], end: str) -> str:
+    """The token that tokenizer_config.json wants at an end, whether or not tokenizer.json puts it there."""
+    if tokenizer_config.get(f"add_{end}_token") is not True:
+        return ""
+    token = tokenizer_config.get(f"{end}_token")
+    return str(token["content"] if isinstance(token, dict) else token or "")
+
+
+def _fingerprint(plan: Plan, weights: list[str], tokens: Tokens, dim: int) -> dict[str, str]:
+    """What shapes vectors. No path, name or revision: equal files are one model wherever they lie."""
+    reading = plan.family.reading
+    how = "pooled with the text" if reading.pool_instruction else "masked"
+    knobs = {key: value for key, value in asdict(reading).items() if value != getattr(Reading(), key)}
+    knobs.pop("pool_instruction", None)
+    details = ", ".join(f"{key}={value!r}" for key, value in knobs.items())
+    tail = [
+        f"{step.in_features}->{step.out_features} {step.activation}" if isinstance(step, DenseLayer) else step
+        for step in plan.checkpoint.tail
+    ]
+    if not tail or tail[-1] != "normalize":
+        tail.append("normalize")
+    return {
+        "weights": value_sha256(weights) if len(weights) > 1 else weights[0],
+        "network": value_sha256(plan.checkpoint.network_facts),
+        "tokenizer": value_sha256(tokens.description),
+        "instruction": f"{how} ({details})" if details else how,
+        "pooling": "+".join(plan.pooling),
+        "tail": ", ".join(tail),
+        "max_tokens": str(plan.window),
+        "dim": str(dim),
+    }

@@ -1,0 +1,96 @@
+"""Weight files of a model folder: which there are and whether they are whole. Loads no torch."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+from searchkit.embedding.checkpoint import Checkpoint, DenseLayer, read_json
+from searchkit.errors import ModelError
+
+NETWORK_NAMES = ("model.safetensors", "pytorch_model.bin")  # in the order transformers looks for them
+LFS_POINTER = b"version https://git-lfs"
+AGAIN = "copy or download the model again"
+
+
+def network_weights(folder: Path) -> list[Path]:
+    """The files that hold a network's weights, shards in order, each checked to be whole.
+
+    Raises:
+        ModelError: there are none, a shard is missing, or a file is cut off.
+    """
+    for name in NETWORK_NAMES:
+        if (folder / name).is_file():
+            return [_whole(folder / name)]
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            shards = sorted({str(shard) for shard in read_json(index).get("weight_map", {}).values()})
+            missing = [shard for shard in shards if not (folder / shard).is_file()]
+            if missing or not shards:
+                raise ModelError(
+                    f"{index} names {len(shards)} shards, of which {len(missing)} are not there"
+                    f"{': ' + ', '.join(missing) if missing else ''}",
+                    remedy=AGAIN,
+                )
+            return [_whole(folder / shard) for shard in shards]
+    raise ModelError(
+        f"{folder} has no weights: expected {' or '.join(NETWORK_NAMES)}, or an index of shards",
+        remedy=AGAIN,
+    )
+
+
+def dense_weights(layer: DenseLayer) -> Path:
+    """The file that holds a Dense layer's weights, checked to be whole.
+
+    Raises:
+        ModelError: there is none, or it is cut off.
+    """
+    for name in NETWORK_NAMES:
+        if (layer.folder / name).is_file():
+            return _whole(layer.folder / name)
+    raise ModelError(f"{layer.folder} has no weights: expected {' or '.join(NETWORK_NAMES)}", remedy=AGAIN)
+
+
+def weight_files(checkpoint: Checkpoint) -> list[Path]:
+    """All files with weights that shape the model's vectors, in the order they are applied."""
+    dense = [dense_weights(step) for step in checkpoint.tail if isinstance(step, DenseLayer)]
+    return network_weights(checkpoint.network) + dense
+
+
+def _whole(file: Path) -> Path:
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        head = stream.read(len(LFS_POINTER))
+    if head == LFS_POINTER:
+        raise ModelError(
+            f"{file} is a Git LFS pointer of {size} bytes, not the weights",
+            remedy="fetch them: git lfs pull",
+        )
+    if file.suffix == ".safetensors":
+        expected = _safetensors_size(file)
+        if size != expected:
+            raise ModelError(f"{file} has {size:,} bytes, expected {expected:,}: cut off", remedy=AGAIN)
+    elif head[:2] == b"PK" and not zipfile.is_zipfile(file):
+        # The archive's directory is at its end, so that a cut-off file has none. Older checkpoints
+        # are no archives; torch checks those.
+        raise ModelError(f"{file} ({size:,} bytes) ends before its table of contents: cut off", remedy=AGAIN)
+    elif size == 0:
+        raise ModelError(f"{file} is empty", remedy=AGAIN)
+    return file
+
+
+def _safetensors_size(file: Path) -> int:
+    """Bytes that the header promises."""
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
+        if not 0 < length <= file.stat().st_size - 8:
+            raise ModelError(f"{file} is no safetensors file, or cut off within its header", remedy=AGAIN)
+        try:
+            header = json.loads(stream.read(length))
+            ends = [int(t["data_offsets"][1]) for name, t in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ModelError(f"{file} has a damaged header: {error}", remedy=AGAIN) from error
+    return 8 + int(length) + max(ends, default=0)

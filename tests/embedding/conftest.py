@@ -1,0 +1,54 @@
+"""Golden checkpoints, and copies of them that a test may spoil."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from searchkit.embedding.embedder import LocalEmbedder, open_embedder
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of golden checkpoints and vectors."""
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def golden_pairs() -> list[tuple[str, str]]:
+    """(instruction, text) pairs that the golden vectors belong to."""
+    return [(pair[0], pair[1]) for pair in json.loads((GOLDEN / "pairs.json").read_text(encoding="utf-8"))]
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Callable[..., Path]:
+    """A function that copies a golden checkpoint into a folder of another name."""
+
+    def copy(name: str, to: str = "a-model") -> Path:
+        return Path(shutil.copytree(GOLDEN / name, tmp_path / to))
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def bert() -> LocalEmbedder:
+    """A tiny BERT with mean pooling."""
+    return open_embedder(GOLDEN / "bert-mean")
+
+
+@pytest.fixture(scope="session")
+def instructor() -> LocalEmbedder:
+    """A tiny INSTRUCTOR."""
+    return open_embedder(GOLDEN / "instructor-relu")
+
+
+def edit_json(file: Path, **changes: object) -> None:
+    """Change keys of a JSON object in place."""
+    value = {**json.loads(file.read_text(encoding="utf-8")), **changes}
+    file.write_text(json.dumps(value), encoding="utf-8")
