@@ -49,9 +49,9 @@ format: $(VENV)/.installed-dev  ## Format the code and apply the safe lint fixes
 
 bench: $(VENV)/.installed-dev  ## Run every script of benchmarks/
 	@if [ -z "$(BENCHMARKS)" ]; then echo "no scripts in benchmarks/"; fi
-	@for script in $(BENCHMARKS); do \
+	@for script in $(basename $(notdir $(BENCHMARKS))); do \
 		echo "== $$script"; \
-		$(BIN)/python "$$script" || exit $$?; \
+		$(BIN)/python -m "benchmarks.$$script" --save || exit $$?; \
 	done
 
 clean:  ## Remove the environment, caches, builds and the demo's Library; other Libraries stay

@@ -4,7 +4,7 @@ Indexes sample_corpus into a Library of its own and asks every question of quest
 answered at k when one of the first k passages belongs to a document that the question names. Prints the
 questions that were missed, and as its last line JSON.
 
-    python benchmarks/sample_corpus.py [--profile company-docs]
+    python -m benchmarks.sample_corpus [--profile company-docs] [--save]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks._conditions import report
 from searchkit import Library
 
 CORPUS = Path(__file__).resolve().parent.parent / "sample_corpus"
@@ -23,15 +24,15 @@ K = 5
 
 def measure(profile: str, library: Library) -> dict[str, float | int | str]:
     """Index the corpus and ask all its questions. Returns: shares of questions answered, and MRR@10."""
-    report = library.index([CORPUS], profile=profile)
-    for failure in report.failed:
+    indexed = library.index([CORPUS], profile=profile)
+    for failure in indexed.failed:
         print(f"not indexed: {failure.document}: {failure.reason}")
     lines = (CORPUS / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     questions = [json.loads(line) for line in lines if line.strip()]
     ranks: dict[str, list[int | None]] = defaultdict(list)
     for question in questions:
         right = {question["document"], *question.get("documents", [])}
-        hits = library.query(question["question"], collection=report.collection, k=10).hits
+        hits = library.query(question["question"], collection=indexed.collection, k=10).hits
         rank = next((hit.rank for hit in hits if hit.document in right), None)
         for group in ("all", question["language"], "hard" if question.get("hard") else "ordinary"):
             ranks[group].append(rank)
@@ -39,11 +40,12 @@ def measure(profile: str, library: Library) -> dict[str, float | int | str]:
             print(f"missed ({rank or 'not in 10'}): {question['question']}")
             print(f"  wanted {question['document']}, got {hits[0].document}")
     for group, found in ranks.items():
-        print(f"{group:10} {len(found):4} questions  in top {K}: {share(found, K):.3f}  first: {share(found, 1):.3f}")
+        in_top, first = share(found, K), share(found, 1)
+        print(f"{group:10} {len(found):4} questions  in top {K}: {in_top:.3f}  first: {first:.3f}")
     return {
         "profile": profile,
-        "files": report.added,
-        "passages": report.passages,
+        "files": indexed.added,
+        "passages": indexed.passages,
         "questions": len(questions),
         f"in_top_{K}": round(share(ranks["all"], K), 4),
         "first": round(share(ranks["all"], 1), 4),
@@ -60,8 +62,10 @@ def main() -> None:
     """Measure under one profile and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="company-docs")
+    parser.add_argument("--save", action="store_true", help="keep the figures in results/")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(parser.parse_args().profile, Library(folder))))
+        report("sample_corpus", measure(arguments.profile, Library(folder)), save=arguments.save)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""What shows only between processes: interrupts, two writers, a reader beside a writer, full disks."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from searchkit.collection.library import Library
+from tests.collection.conftest import write
+from tests.fakes import WordEmbedder
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"torch", "transformers", "faiss", "kreuzberg", "onnxruntime", "sklearn", "scipy", "rich.table"}
+
+
+@pytest.fixture
+def many(tmp_path):
+    for number in range(200):
+        write(tmp_path / "many" / f"{number:03}.txt", f"Rule number {number} speaks of item {number * 7}.")
+    return tmp_path / "many"
+
+
+def wait_for_passages(library_folder, least):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if (count := Library(library_folder).show("company-docs").counts.passages) >= least:
+                return count
+        except Exception:
+            pass
+        time.sleep(0.02)
+    raise AssertionError("the index run committed nothing")
+
+
+@pytest.mark.slow
+def test_ctrl_c_exits_with_130_and_loses_nothing(process, many, library_folder):
+    running = process("index", many, "--library", library_folder, env={"SLOW_S": "0.2"})
+    committed = wait_for_passages(library_folder, 16)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=30)
+    assert running.returncode == 130 and "goes on where it stopped" in err and "Traceback" not in err
+    again = json.loads(
+        process("index", many, "--library", library_folder, "--json").communicate(timeout=60)[0]
+    )
+    assert again["unchanged"] >= committed and again["unchanged"] + again["added"] == 200
+    assert Library(library_folder).verify() == []
+
+
+@pytest.mark.slow
+def test_two_index_runs_at_once_wait_for_each_other(process, many, library_folder):
+    first = process("index", many, "--library", library_folder, env={"SLOW_S": "0.2"})
+    wait_for_passages(library_folder, 16)
+    second = process("index", many, "--library", library_folder, "--json", "--wait", "60")
+    out, err = second.communicate(timeout=60)
+    assert first.wait(timeout=60) == 0
+    assert f"process {first.pid}" in err and json.loads(out)["unchanged"] == 200
+
+
+@pytest.mark.slow
+def test_an_impatient_second_writer_is_told_who_holds_the_library(process, many, library_folder):
+    first = process("index", many, "--library", library_folder, env={"SLOW_S": "0.2"})
+    wait_for_passages(library_folder, 16)
+    second = process("index", many, "--library", library_folder, "--wait", "0")
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 1 and f"is being written by process {first.pid}" in err and "--wait" in err
+
+
+@pytest.mark.slow
+def test_a_query_during_an_index_run_sees_what_is_committed(process, many, library_folder):
+    running = process("index", many, "--library", library_folder, env={"SLOW_S": "0.2"})
+    wait_for_passages(library_folder, 16)
+    out, err = process(
+        "query", "rule number 3 speaks of item 21", "--library", library_folder, "--json"
+    ).communicate(timeout=60)
+    assert running.poll() is None and err == ""
+    assert json.loads(out)["hits"][0]["document"] == "003.txt"
+
+
+@pytest.mark.slow
+def test_a_full_disk_stops_with_a_message_and_keeps_what_was_committed(process, many, library_folder):
+    def small_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+
+    for number in range(200):
+        write(
+            many / f"{number:03}.txt", f"Rule {number}. " + " ".join(f"word{number}x{i}" for i in range(900))
+        )
+    running = process("index", many, "--library", library_folder, preexec_fn=small_disk)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 1 and "cannot be written" in err and "Traceback" not in err
+    assert Library(library_folder).verify() == []
+    out, _ = process("index", many, "--library", library_folder, "--json").communicate(timeout=60)
+    assert json.loads(out)["added"] + json.loads(out)["unchanged"] == 200
+
+
+def test_a_reader_that_goes_away_is_no_error(library_folder, tmp_path):
+    for number in range(300):
+        write(tmp_path / "docs" / f"{number}.txt", f"Line {number} " + "and words " * 60)
+    library = Library(library_folder, open_model=lambda model: WordEmbedder())
+    library.index([tmp_path / "docs"])
+    command = (
+        f"{sys.executable} -m tests.cli.word_searchkit query line -k 300 --json --library {library_folder}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -c 10"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["index", "--help"], ["profiles", "list"]])
+def test_a_light_command_loads_nothing_heavy(arguments):
+    code = (
+        f"import sys; from searchkit.cli.main import run; run({arguments!r})\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    loaded = set(done.stderr.split())
+    unused = HEAVY - {"rich.table"} if arguments == ["profiles", "list"] else HEAVY
+    assert done.returncode == 0 and not unused & loaded
+
+
+def test_a_run_without_changes_loads_neither_models_nor_indexes(library_folder, tmp_path):
+    write(tmp_path / "docs" / "a.md", "One page.")
+    Library(library_folder, open_model=WordEmbedder).index([tmp_path / "docs"], model="words")
+    code = (
+        "import sys; from searchkit.cli.main import run\n"
+        f"code = run(['index', '--json', '--library', {str(library_folder)!r}])\n"
+        "print(code, *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert json.loads(done.stdout)["unchanged"] == 1
+    assert done.stderr.split()[0] == "0" and not HEAVY & set(done.stderr.split())
+
+
+def test_an_undecodable_file_name_is_indexed_and_shown(process, library_folder, tmp_path):
+    folder = os.fsencode(tmp_path / "docs")
+    os.mkdir(folder)
+    with open(folder + b"/caf\xe9.md", "w") as file:
+        file.write("Coffee is served at nine.")
+    out, _ = process("index", tmp_path / "docs", "--library", library_folder, "--json").communicate(
+        timeout=60
+    )
+    assert json.loads(out)["added"] == 1
+    out, _ = process("query", "coffee", "--library", library_folder, "--json").communicate(timeout=60)
+    assert json.loads(out)["hits"][0]["document"] == "caf%E9.md"

@@ -1,0 +1,22 @@
+"""The command line with the word embedder for a model; $SLOW_S makes every batch take that long."""
+
+import os
+import time
+
+from searchkit.cli.main import main
+from searchkit.collection import index_pipeline
+from searchkit.collection.library import Library
+from tests.fakes import WordEmbedder
+
+
+class SlowEmbedder(WordEmbedder):
+    def embed_counted(self, texts, instruction=""):
+        time.sleep(float(os.environ.get("SLOW_S", "0")))
+        return super().embed_counted(texts, instruction)
+
+
+if __name__ == "__main__":
+    Library.__init__.__kwdefaults__["open_model"] = SlowEmbedder
+    index_pipeline.FIRST_BATCH = index_pipeline.LARGEST_BATCH = 16
+    index_pipeline.SMALLEST_BATCH = 1
+    main()
