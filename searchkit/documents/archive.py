@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,11 @@ _DTDS = tuple(
     mark.encode(code) for mark in ("<!DOCTYPE", "<!ENTITY") for code in ("utf-8", "utf-16-le", "utf-16-be")
 )
 
-
+_XML = (".xml", ".rels")
+# Parts without text of their own: copies that may be huge, and some over which openpyxl stumbles, such as
+# an odd date in docProps/ or a chart sheet without a chart.
+_LEFT_OUT = ("docProps/", "ppt/charts/", "xl/calcChain", "xl/charts", "xl/externalLinks/", "xl/pivotCache/")
+_STRICT = "{http://purl.oclc.org/ooxml/"  # beginning of every namespace of ISO 29500 Strict
 _ARCHIVES = (".zip", ".gz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz")
 
 
@@ -38,17 +43,6 @@ class Archive:
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
-
-    def events(self, name: str, tags: frozenset[str]) -> Iterator[ElementTree.Element]:
-        """Yield the finished elements of XML member `name` whose local name is in `tags`, cleared afterwards.
-
-        Elements within a yielded one are whole only if their own local name is not in `tags`.
-        """
-        with self._open(name) as stream:
-            for _, element in ElementTree.iterparse(stream, events=("end",)):
-                if local(element.tag) in tags:
-                    yield element
-                    element.clear()
 
     def tree(self, name: str) -> ElementTree.Element:
         """Return the root of XML member `name`. Raises: DocumentError: too large to be held as a tree."""
@@ -83,6 +77,34 @@ class Archive:
                 with self._open(name) as stream:
                     while stream.read(MIB):
                         pass
+
+    def only_xml(self, main: str, *, streamed: tuple[str, ...] = ()) -> IO[bytes]:
+        """Return an archive in memory with the XML of this one that holds text, for a library.
+
+        A library without limits then meets no bomb and no DTD, and holds no pictures in memory. It reads
+        members whose names begin as one of `streamed` piece by piece, all others as trees.
+
+        Raises: DocumentError: part `main` is missing or of the strict kind, a member is a bomb, has a DTD
+        or is encrypted, or the trees together are too large.
+        """
+        if self.tree(main).tag.startswith(_STRICT):
+            raise DocumentError(
+                "is saved as 'Strict Open XML', which is not read",
+                remedy="open the file in Office and save it as the ordinary kind",
+            )
+        copy = io.BytesIO()
+        trees = 0
+        with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as kept:
+            for name in self._names:
+                if not name.lower().endswith(_XML) or name.startswith(_LEFT_OUT):
+                    continue
+                with self._open(name) as member, kept.open(name, "w") as part:
+                    trees += 0 if name.startswith(streamed) else self._names[name].file_size
+                    if trees > self._limits.tree_bytes:
+                        raise too_large(trees, self._limits.tree_bytes)
+                    shutil.copyfileobj(member, part, MIB)
+        copy.seek(0)
+        return copy
 
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element
+from typing import Any
 
-from searchkit.documents.archive import Archive, attribute, core_properties, local, main_part, open_archive
+from searchkit.documents.archive import core_properties, main_part, open_archive
 from searchkit.documents.assemble import Assembly, one_line, table_row
 from searchkit.documents.reading import LoadOptions
 from searchkit.records import Document, JsonValue, SourceFile
 
-_TITLES = frozenset(("title", "ctrTitle"))
-_FURNITURE = frozenset(("sldNum", "dt", "ftr", "hdr", "sldImg"))
+_TITLES = frozenset(("TITLE", "CENTER_TITLE"))
+_FURNITURE = frozenset(("SLIDE_NUMBER", "DATE", "FOOTER", "HEADER", "SLIDE_IMAGE"))
+_ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 
 
 def load_pptx(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
     """Yield one Document with a heading 'Slide 3: title' and a page start per slide."""
+    from pptx.package import Package  # 150 ms that only slides pay
+
     assembly = Assembly(options.limits.text_characters)
     first_title = ""
     with open_archive(source, options.limits) as archive:
-        presentation = main_part(archive, "officeDocument", "ppt/presentation.xml")
-        properties = core_properties(archive)
-        for number, part in enumerate(_slides(archive, presentation), 1):
-            assembly.page()
-            shown = _slide(archive, part, number, assembly)
-            first_title = first_title or shown
+        properties = core_properties(archive)  # python-pptx would make up what is missing
+        copy = archive.only_xml(main_part(archive, "officeDocument", "ppt/presentation.xml"))
+    # Not pptx.Presentation(), which is this but refuses .ppsx.
+    for number, slide in enumerate(Package.open(copy).main_document_part.presentation.slides, 1):
+        assembly.page()
+        shown = _slide(slide, number, assembly)
+        first_title = first_title or shown
     metadata: dict[str, JsonValue] = dict(properties)
     title = properties.get("title", "")
     yield Document(
@@ -39,78 +43,63 @@ def load_pptx(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
     )
 
 
-def _slides(archive: Archive, presentation: str) -> Iterator[str]:
-    """Yield the slides' parts in the order of the show."""
-    parts = archive.related(presentation)
-    for item in archive.tree(presentation).iter():
-        if local(item.tag) == "sldId":
-            # Both the slide's own id and the relation's are called 'id': the latter has a namespace.
-            relation = next((value for key, value in item.items() if key.endswith("}id")), "")
-            kind, name = parts.get(relation, ("", ""))
-            if kind == "slide":
-                yield name
-
-
-def _slide(archive: Archive, part: str, number: int, assembly: Assembly) -> str:
+def _slide(slide: Any, number: int, assembly: Assembly) -> str:
     """Append one slide; return its title."""
     titles: list[str] = []
     blocks: list[list[str]] = []
-    for shape in _shapes(archive.tree(part)):
+    _choose_alternatives(slide.element)
+    for shape in _shapes(slide.shapes):
         placeholder = _placeholder(shape)
         if placeholder in _TITLES:
-            titles += _paragraphs(shape)
-        elif placeholder not in _FURNITURE:
-            blocks.append(_rows(shape) if local(shape.tag) == "graphicFrame" else _paragraphs(shape))
+            titles += _paragraphs(shape.text_frame)
+        elif shape.has_table:
+            blocks.append(_rows(shape.table))
+        elif shape.has_text_frame and placeholder not in _FURNITURE:
+            blocks.append(_paragraphs(shape.text_frame))
     title = one_line(" ".join(titles))
     if title or any(blocks):
         assembly.heading(1, f"Slide {number}: {title}" if title else f"Slide {number}")
     for lines in blocks:
         assembly.block("\n".join(lines))
-    for kind, name in archive.related(part).values():
-        if kind == "notesSlide" and name in archive:
-            notes = [line for shape in _shapes(archive.tree(name)) if _placeholder(shape) == "body"
-                     for line in _paragraphs(shape)]  # fmt: skip
-            if notes:
-                assembly.block("Notes: " + "\n".join(notes))
+    notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
+    if notes is not None and (lines := _paragraphs(notes)):
+        assembly.block("Notes: " + "\n".join(lines))
     return title
 
 
-def _shapes(slide: Element) -> Iterator[Element]:
+def _choose_alternatives(element: Any) -> None:
+    """Replace shapes given in two versions, such as those with a formula, by the newer one.
+
+    python-pptx would read neither.
+    """
+    for both in list(element.iter(f"{_ALTERNATIVES}AlternateContent")):
+        for choice in both.findall(f"{_ALTERNATIVES}Choice")[:1]:
+            for child in list(choice):
+                both.addprevious(child)
+        both.getparent().remove(both)
+
+
+def _shapes(shapes: Any) -> Iterator[Any]:
     """Yield shapes and tables, those in groups too, in the order of the file."""
-    pending = [slide]
-    while pending:
-        item = pending.pop()
-        name = local(item.tag)
-        if name in ("sp", "graphicFrame"):
-            yield item
-        elif name != "Fallback":
-            pending.extend(reversed(item))
+    for shape in shapes:
+        if hasattr(shape, "shapes"):
+            yield from _shapes(shape.shapes)
+        else:
+            yield shape
 
 
-def _placeholder(shape: Element) -> str:
+def _placeholder(shape: Any) -> str:
     """What kind of placeholder a shape fills; '' if it is none."""
-    found = next((item for item in shape.iter() if local(item.tag) == "ph"), None)
-    return "" if found is None else attribute(found, "type") or "body"
+    return str(shape.placeholder_format.type.name) if shape.is_placeholder else ""
 
 
-def _paragraphs(shape: Element) -> list[str]:
+def _paragraphs(frame: Any) -> list[str]:
     """The non-empty paragraphs of a shape or a table's cell."""
-    lines = []
-    for paragraph in (item for item in shape.iter() if local(item.tag) == "p"):
-        parts = []
-        for item in paragraph.iter():
-            name = local(item.tag)
-            parts.append((item.text or "") if name == "t" else "\n" if name == "br" else "")
-        if text := "".join(parts).strip():
-            lines.append(text)
-    return lines
+    texts = (paragraph.text.replace("\v", "\n").strip() for paragraph in frame.paragraphs)
+    return [text for text in texts if text]
 
 
-def _rows(frame: Element) -> list[str]:
-    """The rows of a table as 'cell | cell'; none for charts and other pictures."""
-    rows = []
-    for row in (item for item in frame.iter() if local(item.tag) == "tr"):
-        cells = [" ".join(_paragraphs(cell)) for cell in row if local(cell.tag) == "tc"]
-        if line := table_row(cells):
-            rows.append(line)
-    return rows
+def _rows(table: Any) -> list[str]:
+    """The rows of a table as 'cell | cell'."""
+    lines = (table_row(" ".join(_paragraphs(cell.text_frame)) for cell in row.cells) for row in table.rows)
+    return [line for line in lines if line]

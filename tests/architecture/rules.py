@@ -37,6 +37,9 @@ OWNERS: dict[str, set[str]] = {
     "transformers": MODEL_PARTS,
     "onnxruntime": {"embedding", "export"},
     "kreuzberg": {"documents"},
+    "lxml": {"documents"},
+    "openpyxl": {"documents"},
+    "pptx": {"documents"},
     "pypdfium2": {"documents"},
     "semantic_text_splitter": {"documents"},
 }

@@ -50,7 +50,7 @@ def docx(*, title: str = "", parts: dict[str, bytes | str] | None = None) -> byt
             table.cell(row, column).text = text
     file = io.BytesIO()
     document.save(file)
-    return _with_parts(file.getvalue(), parts) if parts else file.getvalue()
+    return with_parts(file.getvalue(), parts) if parts else file.getvalue()
 
 
 def pptx() -> bytes:
@@ -156,9 +156,20 @@ def ole_file() -> bytes:
     return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000) + "EncryptedPackage".encode("utf-16-le")
 
 
-def _with_parts(data: bytes, parts: dict[str, bytes | str]) -> bytes:
+def with_parts(data: bytes, parts: dict[str, bytes | str]) -> bytes:
+    """The Office file `data` with parts added, or replaced where it has them."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(name, parts.get(name, old.read(name)))
+        for name in parts.keys() - set(old.namelist()):
+            new.writestr(name, parts[name])
     return file.getvalue()
+
+
+def with_text(data: bytes, old: str, new: str) -> bytes:
+    """The Office file `data` with a text replaced in all its XML."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist() if name.endswith((".xml", ".rels"))}
+    assert any(old.encode() in part for part in parts.values())
+    return with_parts(data, {name: part.replace(old.encode(), new.encode()) for name, part in parts.items()})

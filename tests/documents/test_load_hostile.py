@@ -23,6 +23,10 @@ NOISE = random.Random(7).randbytes(5000)
 PLAIN_PDF = make_files.pdf([[("Helvetica", 10, "Hello, this is a page of text")]])
 
 
+LAUGHING_SHEET = {"xl/worksheets/sheet1.xml": make_files.billion_laughs()}
+LAUGHING_SLIDE = {"ppt/slides/slide1.xml": make_files.billion_laughs().encode("utf-16")}
+
+
 def word_file(body: str | bytes) -> bytes:
     return make_files.docx(parts={"word/document.xml": body})
 
@@ -64,6 +68,30 @@ CASES = {
         "a.docx",
         word_file(make_files.billion_laughs().encode("utf-16")),
         "document type definition",
+    ),
+    "laughs in a sheet": (
+        "a.xlsx",
+        make_files.with_parts(make_files.xlsx(), LAUGHING_SHEET),
+        "document type definition",
+    ),
+    "laughs in a slide": (
+        "a.pptx",
+        make_files.with_parts(make_files.pptx(), LAUGHING_SLIDE),
+        "document type definition",
+    ),
+    "zip bomb in a slide": (
+        "a.pptx",
+        make_files.with_parts(make_files.pptx(), {"ppt/slides/slide9.xml": bytes(20 << 20)}),
+        "zip bomb",
+    ),
+    "strict sheets": (
+        "a.xlsx",
+        make_files.with_text(
+            make_files.xlsx(),
+            "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+            "http://purl.oclc.org/ooxml/spreadsheetml/main",
+        ),
+        "Strict Open XML",
     ),
     "no XML": ("a.docx", word_file("this is no xml"), "cannot be read as docx"),
     "archive in a book": (
@@ -136,11 +164,21 @@ def test_a_pipe_is_never_waited_for(tmp_path):
         ("a.docx", Limits(members=3)),
         ("a.docx", Limits(text_characters=20)),
         ("a.xlsx", Limits(unpacked_bytes=1000)),
+        ("a.xlsx", Limits(tree_bytes=1000)),
+        ("a.xlsx", Limits(text_characters=20)),
+        ("a.pptx", Limits(unpacked_bytes=50_000)),
+        ("a.pptx", Limits(tree_bytes=50_000)),
+        ("a.pptx", Limits(text_characters=20)),
         ("a.pdf", Limits(text_characters=20)),
     ],
 )
 def test_every_limit_is_kept(tmp_path, name, limits):
-    made = {"docx": make_files.docx, "xlsx": make_files.xlsx, "pdf": lambda: PLAIN_PDF}
+    made = {
+        "docx": make_files.docx,
+        "pptx": make_files.pptx,
+        "xlsx": make_files.xlsx,
+        "pdf": lambda: PLAIN_PDF,
+    }
     path = tmp_path / name
     path.write_bytes(made.get(path.suffix[1:], lambda: b"Subject: x\n\n" + b"word " * 100)())
     with pytest.raises(DocumentError) as caught:
