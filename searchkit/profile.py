@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from searchkit.errors import ProfileInvalid, ProfileNotFound, near_names
-from searchkit.settings import config_folder
+from searchkit.settings import config_folder, expanded
 
 Task: TypeAlias = Literal["retrieval", "duplicates", "clustering", "similarity", "classification"]
 Side: TypeAlias = Literal["document", "query"]
@@ -81,7 +81,7 @@ class Profile:
         Raises: ProfileNotFound: no such name or file. ProfileInvalid: the file breaks the grammar.
         """
         text = str(name_or_path)
-        path = Path(text).expanduser()
+        path = expanded(text)
         if text.endswith(".toml") or "/" in text or "\\" in text:
             return _read(path)
         known = profile_files()
@@ -122,7 +122,7 @@ class Profile:
         tables["defaults"] = {"k": self.k, "threshold": self.threshold}
         for name, table in tables.items():
             lines += ["", f"[{name}]"]
-            lines += [f"{key} = {_toml(value)}" for key, value in table.items() if value not in (None, "")]
+            lines += [f"{key} = {_toml(value)}" for key, value in table.items() if _is_said(key, value)]
         return "\n".join(lines) + "\n"
 
 
@@ -138,6 +138,10 @@ def profile_files() -> dict[str, Path]:
     with suppress(OSError):  # a config folder that may not be read holds no profile that could be
         found |= {path.stem: path for path in profiles_folder().glob("*.toml")}
     return dict(sorted(found.items()))
+
+
+def _is_said(key: str, value: object) -> bool:
+    return value is not None and (value != "" or key == "literal")  # an empty literal: no Instruction at all
 
 
 def _toml(value: str | float) -> str:

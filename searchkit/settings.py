@@ -13,6 +13,15 @@ DEFAULT_PROFILE = "company-docs"
 LIBRARY_VARIABLE = "SEARCHKIT_LIBRARY"
 CONFIG_VARIABLE = "SEARCHKIT_CONFIG"
 CACHE_VARIABLE = "SEARCHKIT_CACHE"
+TRACEBACK_VARIABLE = "SEARCHKIT_TRACEBACK"  # if set, unexpected errors show where they happened
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with a leading `~` replaced; as it is where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def library_folder() -> Path:

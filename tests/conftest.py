@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import shutil
 import tempfile
@@ -10,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+
+from searchkit.library.database import Database
 
 # Read by huggingface_hub when it is imported, so a fixture would come too late.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -57,13 +60,16 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def unprivileged() -> Callable[[], AbstractContextManager[None]]:
+def unprivileged(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
     """Within it, permissions hold even for root: the effective user is one without rights."""
 
     @contextmanager
     def as_nobody() -> Iterator[None]:
         if not hasattr(os, "geteuid"):
             pytest.skip("this system has no effective users")
+        # What is imported on first use may lie in files that belong to root alone: use it before.
+        Database.write(tmp_path / "warm").close()
+        codecs.lookup("utf-8-sig")
         before = os.geteuid()
         if before == 0:
             os.seteuid(65534)

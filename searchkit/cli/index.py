@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 @options.profile_option()
 @options.model_option
 @options.library_option
-@click.option(
-    "--wait", default=60.0, show_default=True, metavar="SECONDS", help="Patience with another writer."
-)
+@options.wait_option
 @options.json_option
 def index_command(
     paths: tuple[Path, ...],
@@ -47,7 +45,7 @@ def index_command(
     searchkit index
     """
     with _progress() as on_progress:
-        on: dict[str, Any] = {"wait_s": wait, "on_wait": _say_who, "on_progress": on_progress}
+        on: dict[str, Any] = {"patience": options.patience(wait), "on_progress": on_progress}
         if paths:
             reports = [library.index(paths, profile=profile, collection=collection, model=model, **on)]
         elif profile or model:
@@ -64,10 +62,6 @@ def index_command(
         else:
             output.print_index_report(report)
     return options.PARTLY_DONE if any(report.failed for report in reports) else 0
-
-
-def _say_who(holder: str) -> None:
-    click.echo(f"Waiting: the Library is being written by {holder}", err=True)
 
 
 @contextmanager

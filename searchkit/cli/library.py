@@ -71,8 +71,9 @@ def show_command(collection: str | None, library: Library, as_json: bool) -> Non
 @click.argument("collection")
 @click.option("--source", type=click.Path(path_type=Path), metavar="PATH", help="Remove only this source.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@options.wait_option
 @options.library_option
-def remove_command(collection: str, source: Path | None, yes: bool, library: Library) -> int:
+def remove_command(collection: str, source: Path | None, yes: bool, wait: float, library: Library) -> int:
     """Remove COLLECTION, or one of its sources, from the Library. The files themselves stay."""
     what = f"source {source} of collection '{collection}'" if source else f"collection '{collection}'"
     info = library.show(collection)
@@ -82,7 +83,7 @@ def remove_command(collection: str, source: Path | None, yes: bool, library: Lib
         if not click.confirm(f"Remove {what} ({info.counts.passages:,} passages in all) from the Library?"):
             click.echo("Nothing was removed.")
             return 1
-    files = library.remove(collection, source=source)
+    files = library.remove(collection, source=source, patience=options.patience(wait))
     click.echo(f"Removed {what}: {files:,} files. The files themselves were not touched.")
     return 0
 
@@ -109,10 +110,11 @@ def verify_command(collection: str | None, library: Library, as_json: bool) -> i
 
 @click.command("rebuild")
 @click.argument("collection", required=False)
+@options.wait_option
 @options.library_option
-def rebuild_command(collection: str | None, library: Library) -> None:
+def rebuild_command(collection: str | None, wait: float, library: Library) -> None:
     """Write the snapshot of COLLECTION, or of all, anew from the stored vectors. Nothing is embedded."""
-    for name in library.rebuild(collection):
+    for name in library.rebuild(collection, patience=options.patience(wait)):
         click.echo(f"Rebuilt the snapshot of '{name}'.")
 
 

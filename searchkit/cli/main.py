@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from searchkit.errors import SearchkitError
-from searchkit.settings import VERSION
+from searchkit.settings import TRACEBACK_VARIABLE, VERSION
 
 INTERRUPTED = 130
 
@@ -80,13 +80,19 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        say("\nStopped. Everything committed so far is kept; the same command goes on where it stopped.")
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has gone. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (KeyboardInterrupt, click.Abort):
+        say("\nStopped. Everything committed so far is kept; the same command goes on where it stopped.")
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        say(f"Error: {type(error).__name__}: {error}")
+        say(f"  What was committed is kept. To see where it happened: {TRACEBACK_VARIABLE}=1 searchkit ...")
+        return 1
 
 
 def say(text: str) -> None:

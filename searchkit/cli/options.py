@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from searchkit.settings import DEFAULT_PROFILE, LIBRARY_VARIABLE, library_folder
+
+if TYPE_CHECKING:
+    from searchkit.collection.library import Patience
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,6 +54,28 @@ def model_option(command: Command) -> Command:
         "--model", metavar="ID|DIR", help="A model's name, hub id or folder.  [default: the collection's]"
     )
     return option(command)
+
+
+def wait_option(command: Command) -> Command:
+    """--wait SECONDS, handed on as `wait`."""
+    option: Callable[[Command], Command] = click.option(
+        "--wait",
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for another process that writes.",
+    )
+    return option(command)
+
+
+def patience(wait_s: float) -> Patience:
+    """Wait that long for another writer, and say on stderr who it is."""
+    from searchkit.collection.library import Patience
+
+    def say_who(holder: str) -> None:
+        click.echo(f"Waiting: the Library is being written by {holder}", err=True)
+
+    return Patience(wait_s=wait_s, on_wait=say_who)
 
 
 def json_option(command: Command) -> Command:

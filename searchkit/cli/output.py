@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,17 +22,26 @@ FAILURES_SHOWN = 20
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on one line."""
+    """Print one JSON value on one line, in ASCII where stdout is no UTF-8."""
     plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    click.echo(json.dumps(plain, ensure_ascii=False, default=str))
+    unicode = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(plain, ensure_ascii=not unicode, allow_nan=False, default=str))
 
 
 def console() -> Console:
     """A rich console on stdout, of a sensible width where there is no terminal."""
     from rich.console import Console
 
-    plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+    # Names and texts are shown as they are: '[red]' in a file's name is no markup.
+    plain = Console(highlight=False, markup=False, emoji=False)
+    if plain.is_terminal:
+        return plain
+    return Console(highlight=False, markup=False, emoji=False, width=WIDTH_WITHOUT_TERMINAL)
+
+
+def clean(text: str) -> str:
+    """The text on one line, without characters that a terminal would obey."""
+    return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
 
 
 def table(*columns: str) -> Table:
@@ -72,7 +83,7 @@ def print_index_report(report: IndexReport) -> None:
     if report.failed:
         click.echo(f"  {len(report.failed)} not indexed:", err=True)
         for failure in report.failed[:FAILURES_SHOWN]:
-            click.echo(f"    {_one_line(failure.document)}: {failure.reason}", err=True)
+            click.echo(f"    {clean(failure.document)}: {clean(failure.reason)}", err=True)
         if len(report.failed) > FAILURES_SHOWN:
             click.echo(f"    and {len(report.failed) - FAILURES_SHOWN} more; see all with --json", err=True)
 
@@ -87,15 +98,12 @@ def print_hits(result: QueryResult, snippets: Sequence[str]) -> None:
         return
     shown = table("#", "score", "document", "passage")
     for hit, snippet in zip(result.hits, snippets, strict=True):
-        place = Text(_one_line(hit.document), style="bold")
+        place = Text(clean(hit.document), style="bold")
         if "page" in hit.metadata:
             place.append(f", page {hit.metadata['page']}", style="not bold")
-        passage = Text(hit.heading + "\n" if hit.heading else "", style="dim")
-        passage.append(_one_line(snippet), style="not dim")
+        passage = Text(clean(hit.heading) + "\n" if hit.heading else "", style="dim")
+        passage.append(clean(snippet), style="not dim")
         shown.add_row(str(hit.rank), f"{hit.score:.3f}", place, passage)
     out.print(shown)
-    out.print(f"[dim]{result.collection} · {result.profile} · {result.model} · {result.took_ms:.0f} ms[/dim]")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    about = f"{result.collection} · {result.profile} · {result.model} · {result.took_ms:.0f} ms"
+    out.print(Text(about, style="dim"))

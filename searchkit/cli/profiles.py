@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from searchkit.cli import options, output
-from searchkit.errors import UsageError
+from searchkit.errors import ProfileInvalid, UsageError
 from searchkit.profile import Profile, profile_files, profiles_folder
 
 
@@ -22,10 +22,12 @@ def profiles_command() -> None:
 def list_profiles(as_json: bool) -> None:
     """List every profile that can be named: shipped ones and your own."""
     own = profiles_folder()
-    rows = [
-        (Profile.load(path), "yours" if path.parent == own else "shipped")
-        for path in profile_files().values()
-    ]
+    rows = []
+    for path in profile_files().values():
+        try:
+            rows.append((Profile.load(path), "yours" if path.parent == own else "shipped"))
+        except ProfileInvalid as error:  # one broken file must not hide the others
+            click.echo(f"Note: {error.in_one_line}", err=True)
     if as_json:
         output.print_json([{**profile.to_dict(), "origin": origin} for profile, origin in rows])
         return
@@ -68,17 +70,24 @@ def new_profile(
     name: str, base: str, domain: str | None, description: str | None, target: Path | None
 ) -> None:
     """Write a profile of your own, NAME, to edit: then index with --profile NAME."""
+    name = name.removesuffix(".toml")
     if not re.fullmatch(r"[\w][\w.-]*", name):
         raise UsageError(f"{name!r} cannot name a profile", remedy="use letters, digits, '-', '_' and '.'")
     path = target or profiles_folder() / f"{name}.toml"
-    if path.exists():
-        raise UsageError(f"{path} is already there", remedy="edit it, or choose another name")
     table = Profile.load(base).to_dict()
     for side in ("document", "query"):
         if domain is not None and table[side]["literal"] is None:
             table[side]["domain"] = domain
     table |= {"name": name, "description": description or f"{name}, made from {base}"}
     profile = Profile.from_dict(table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(profile.to_toml(), encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(profile.to_toml())
+    except FileExistsError:
+        raise UsageError(f"{path} is already there", remedy="edit it, or choose another name") from None
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", remedy="write it elsewhere: -o FILE.toml"
+        ) from error
     click.echo(f"Wrote {path}. Edit it, then: searchkit index FOLDER --profile {target or name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,8 +37,8 @@ def query_command(
     searchkit query "how do I get a new laptop"
     searchkit query "VPN drops every hour" -c support-tickets -k 5 --json
     """
-    result = library.query(text, collection=collection, k=k, profile=profile, model=model)
+    asked: dict[str, Any] = {"collection": collection, "k": k, "profile": profile, "model": model}
     if as_json:
-        output.print_json(result)
+        output.print_json(library.query(text, **asked))
     else:
-        output.print_hits(result, library.best_sentences(result))
+        output.print_hits(*library.query_with_sentences(text, **asked))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeAlias
 
 from searchkit.collection.plan import FileToRead, Plan, state_of
 from searchkit.documents.chunk import chunk
@@ -32,8 +33,11 @@ FIRST_BATCH = 128  # texts; then as many as the model embeds in COMMIT_S, within
 SMALLEST_BATCH, LARGEST_BATCH = 32, 2048
 LARGEST_COMMIT = 20_000  # passages of finished files, where all their vectors are already stored
 
-# A file changed within the grain of the file system's clock can change again under the same time stamp.
-CLOCK_GRAIN_NS = 20_000_000
+LARGEST_PENDING = 16 << 20  # characters of text waiting to be embedded: bounds memory for whole documents
+
+# A file changed within the grain of the file system's clock (FAT: 2 s) can change again under the same
+# time stamp.
+CLOCK_GRAIN_NS = 2_000_000_000
 UNSETTLED = -1
 
 SPECIAL_TOKENS = 4  # room for start and end tokens and for a token that forms across a border
@@ -66,6 +70,9 @@ class Progress:
     embedded: int
 
 
+OnProgress: TypeAlias = Callable[[Progress], None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Finished:
     """A file whose passages are all stored or pending."""
@@ -73,6 +80,7 @@ class _Finished:
     source_id: int
     file: FileToRead
     documents: Sequence[DocumentRow]
+    failures: Sequence[Failure]
 
 
 class IndexPipeline:
@@ -83,7 +91,7 @@ class IndexPipeline:
         db: Database,
         collection: StoredCollection,
         open_model: Callable[[], Embedder],
-        on_progress: Callable[[Progress], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self.tally = Tally()
         self._db = db
@@ -95,6 +103,7 @@ class IndexPipeline:
         self._files_total = self._bytes_total = self._files_done = self._bytes_done = 0
         self._batch = FIRST_BATCH
         self._pending: dict[bytes, Passage] = {}
+        self._pending_characters = 0
         self._finished: list[_Finished] = []
         self._finished_passages = 0
 
@@ -120,6 +129,7 @@ class IndexPipeline:
         self._bytes_total += sum(file.source.size for file in plan.read)
         self.tally.unchanged += plan.unchanged
         self.tally.failed += plan.failures
+        self._report()
         self._commit_names(source_id, plan)
         for file in plan.read:
             self._read(source_id, file)
@@ -139,21 +149,16 @@ class IndexPipeline:
                     rows.append(_document_row(document, passages))
             if not rows and not failures:
                 raise DocumentError("holds no text that could be searched")
-        except DocumentUnavailable as error:
-            failures.append(Failure(document=file.source.name, reason=error.in_one_line))
-            rows = []
         except DocumentError as error:
             failures.append(Failure(document=file.source.name, reason=error.in_one_line))
             rows = []
-            if file.replaces is not None:  # what is stored is no longer in the file
-                self._commit_removal(file.replaces.file_id)
+            if isinstance(error, DocumentUnavailable):  # tried again next time; what is stored of it stays
+                self.tally.failed += failures
+                self._count_file(file)
+                return
         self.tally.failed += failures
-        if rows:
-            self._finished.append(_Finished(source_id=source_id, file=file, documents=rows))
-            self._finished_passages += sum(len(row.passages) for row in rows)
-        self._files_done += 1
-        self._bytes_done += file.source.size
-        self._report()
+        self._finished.append(_Finished(source_id=source_id, file=file, documents=rows, failures=failures))
+        self._finished_passages += sum(len(row.passages) for row in rows)
 
     def _chunks(self, document: Document) -> Iterable[Passage]:
         count_tokens = self._embedder.count_tokens
@@ -163,9 +168,12 @@ class IndexPipeline:
         """Queue a passage's text for embedding and return the row that will refer to it."""
         passage = _storable(passage)
         text_hash = hash_of(passage.embedded_text)
-        self._pending.setdefault(text_hash, passage)
+        if text_hash not in self._pending:
+            self._pending[text_hash] = passage
+            self._pending_characters += len(passage.text)
         self.tally.passages_read += 1
-        if len(self._pending) >= self._batch:  # of the file being read, texts and vectors only
+        if len(self._pending) >= self._batch or self._pending_characters >= LARGEST_PENDING:
+            # of the file being read, texts and vectors only
             self._commit()
         return PassageRow(text_hash, passage.start, passage.end, passage.heading, passage.page)
 
@@ -175,7 +183,7 @@ class IndexPipeline:
         """Embed what has no vector yet, then store texts, vectors and finished files in one transaction."""
         if not self._pending and not self._finished:
             return
-        recipe_id = self._collection.recipe_id
+        collection_id, recipe_id = self._collection.collection_id, self._collection.recipe_id
         known = vectors.hashes_with_vector(self._db, recipe_id, list(self._pending))
         fresh = [text_hash for text_hash in self._pending if text_hash not in known]
         started = time.perf_counter()
@@ -187,25 +195,27 @@ class IndexPipeline:
             texts = [
                 (text_hash, passage.context, passage.text) for text_hash, passage in self._pending.items()
             ]
-            store.put_texts(tx, texts)
+            store.put_texts(tx, collection_id, texts)
             vectors.put_vectors(tx, recipe_id, fresh, made.vectors, made.truncated)
             for done in self._finished:
                 state = self._settled(state_of(done.file.source, done.file.sha256))
-                store.put_file(tx, self._collection.collection_id, done.source_id, state, done.documents)
+                store.put_file(tx, collection_id, done.source_id, state, done.documents, done.failures)
             if self._finished:
-                catalogue.advance(tx, self._collection.collection_id)
+                catalogue.advance(tx, collection_id)
         self._count(made.truncated.sum(), len(fresh), took)
         self._pending.clear()
+        self._pending_characters = 0
         self._finished.clear()
         self._finished_passages = 0
         self._report()
 
     def _count(self, truncated: int, embedded: int, took: float) -> None:
         for done in self._finished:
-            if done.file.replaces is None:
-                self.tally.added += 1
-            else:
-                self.tally.changed += 1
+            self._count_file(done.file)
+            had_documents = done.file.replaces is not None and done.file.replaces.documents > 0
+            if done.documents:
+                self.tally.changed += had_documents
+                self.tally.added += not had_documents
         self.tally.embedded += embedded
         self.tally.truncated += int(truncated)
         if embedded:
@@ -226,16 +236,15 @@ class IndexPipeline:
             if plan.moved or plan.removed:
                 catalogue.advance(tx, self._collection.collection_id)
         self.tally.moved += len(plan.moved)
-        self.tally.removed += len(plan.removed)
-
-    def _commit_removal(self, file_id: int) -> None:
-        with self._db.transaction() as tx:
-            store.remove_file(tx, file_id)
-            catalogue.advance(tx, self._collection.collection_id)
+        self.tally.removed += sum(before.documents > 0 for before in plan.removed)
 
     def _settled(self, state: FileState) -> FileState:
         fresh = state.mtime_ns > self._started_ns - CLOCK_GRAIN_NS
         return replace(state, mtime_ns=UNSETTLED) if fresh else state
+
+    def _count_file(self, file: FileToRead) -> None:
+        self._files_done += 1
+        self._bytes_done += file.source.size
 
     def _report(self) -> None:
         self._on_progress(

@@ -5,22 +5,26 @@ Every call opens the database, does one thing and closes it; models stay loaded 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from searchkit import settings
+from searchkit.arrays import Float32Vector
 from searchkit.collection import query_pipeline, recipe, recovery, refresh, snippet, sources
-from searchkit.collection.index_pipeline import Progress
+from searchkit.collection.index_pipeline import OnProgress
+from searchkit.documents.discover import Discovery
 from searchkit.embedding.embedder import Embedder, open_embedder
-from searchkit.errors import CollectionNotFound, UsageError, near_names
+from searchkit.errors import CollectionNotFound, ModelError, RecipeMismatch, UsageError, near_names
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library.collections import Counts, StoredCollection, StoredSnapshot, StoredSource
-from searchkit.library.database import FILE_NAME, Database
+from searchkit.library.database import Database, exists
 from searchkit.profile import Profile
-from searchkit.records import IndexReport, QueryResult
+from searchkit.records import Failure, IndexReport, QueryResult
 
 # Models of up to this many dimensions are small enough to read every sentence shown, on a CPU as well;
 # for larger ones the sentence is chosen by its words.
@@ -40,6 +44,27 @@ class CollectionInfo:
     sources: tuple[StoredSource, ...]
     counts: Counts
     snapshot: StoredSnapshot | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait for another process that writes, and whom to tell who it is."""
+
+    wait_s: float = 0.0
+    on_wait: Callable[[str], None] | None = None
+
+
+NO_PATIENCE = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An answered query with what is needed to look into its Hits."""
+
+    result: QueryResult
+    embedder: Embedder
+    vector: Float32Vector  # (dim,)
+    document_instruction: str
 
 
 class Library:
@@ -65,9 +90,8 @@ class Library:
         profile: Profile | str | Path | None = None,
         collection: str | None = None,
         model: str | Path | None = None,
-        wait_s: float = 0.0,
-        on_wait: Callable[[str], None] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        patience: Patience = NO_PATIENCE,
+        on_progress: OnProgress | None = None,
     ) -> IndexReport:
         """Add files and folders to a Collection, or refresh them.
 
@@ -77,42 +101,53 @@ class Library:
         in the report's `failed`.
         """
         started = time.perf_counter()
-        if isinstance(paths, (str, Path)):
-            paths = [paths]
-        roots = sources.resolved(paths)
+        roots = sources.absolute([paths] if isinstance(paths, (str, Path)) else paths)
         if not roots:
             raise UsageError("no path was given", remedy="name files or folders, or call refresh()")
-        found = {root: sources.look(root, self.folder) for root in roots}
-        for root in roots:
-            sources.require_files(root, found[root])
         wanted = _profile(profile)
-        with Database.write(self.folder, wait_s=wait_s, on_wait=on_wait) as db:
-            run = refresh.prepare(db, wanted, collection, model, self._embedder)
-            return run.over(roots, found, on_progress, started)
+        if not exists(self.folder):  # a mistake must not leave an empty Library behind
+            self._look(roots)
+            self._embedder(str(model or settings.DEFAULT_MODEL))
+        with self._write(patience) as db:
+            # Looked at under the lock: what another run added meanwhile would else seem to be gone.
+            found = self._look(roots)
+            report = refresh.prepare(db, wanted, collection, model, self._embedder).over(found, on_progress)
+        return replace(report, took_s=round(time.perf_counter() - started, 3))
 
     def refresh(
         self,
         collection: str | None = None,
         *,
-        wait_s: float = 0.0,
-        on_wait: Callable[[str], None] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        patience: Patience = NO_PATIENCE,
+        on_progress: OnProgress | None = None,
     ) -> list[IndexReport]:
-        """Bring every source of one Collection, or of all, up to date with the files as they are now."""
+        """Bring every source of one Collection, or of all, up to date with the files as they are now.
+
+        One that cannot be refreshed, for its model is gone perhaps, says so in its report's `failed`.
+        """
         Database.read(self.folder).close()  # says so when there is no Library, instead of making one
-        with Database.write(self.folder, wait_s=wait_s, on_wait=on_wait) as db:
+        with self._write(patience) as db:
             chosen = [self._named(db, collection)] if collection else catalogue.collections(db)
             if not chosen:
                 raise CollectionNotFound(
                     f"the Library in {self.folder} has no collection",
                     remedy="make one with: searchkit index FOLDER",
                 )
-            return [
-                refresh.prepare(db, None, one.name, None, self._embedder).over_all(
-                    on_progress, time.perf_counter()
-                )
-                for one in chosen
-            ]
+            return [self._refreshed(db, one, on_progress) for one in chosen]
+
+    def _refreshed(self, db: Database, one: StoredCollection, on_progress: OnProgress | None) -> IndexReport:
+        try:
+            return refresh.prepare(db, None, one.name, None, self._embedder).over_all(on_progress)
+        except (UsageError, ModelError, RecipeMismatch) as error:
+            failure = Failure(document=one.name, reason=error.in_one_line)
+            passages = catalogue.count_passages(db, one.collection_id)
+            return IndexReport(collection=one.name, failed=(failure,), passages=passages)
+
+    def _look(self, roots: Sequence[Path]) -> dict[Path, Discovery]:
+        found = {root: sources.look(root, self.folder) for root in roots}
+        for root in roots:
+            sources.require_files(root, found[root])
+        return found
 
     # ---------------------------------------------------------------- query
 
@@ -131,44 +166,65 @@ class Library:
         query Instruction for the same stored vectors. model: must give the space they are in.
         Raises: QueryInvalid, CollectionNotFound, RecipeMismatch, LibraryError.
         """
+        return self._ask(text, collection, k, _profile(profile), model).result
+
+    def query_with_sentences(
+        self,
+        text: str,
+        *,
+        collection: str | None = None,
+        k: int | None = None,
+        profile: Profile | str | Path | None = None,
+        model: str | Path | None = None,
+    ) -> tuple[QueryResult, list[str]]:
+        """Like query, and for each Hit the sentence of its passage that answers best."""
+        asked = self._ask(text, collection, k, _profile(profile), model)
+        if not asked.result.hits:
+            return asked.result, []
+        if asked.embedder.device == "cpu" and asked.embedder.dim > LIGHT_DIM:
+            return asked.result, snippet.overlapping_sentences(asked.result.hits, asked.result.query)
+        embed = partial(asked.embedder.embed, instruction=asked.document_instruction)
+        return asked.result, snippet.best_sentences(asked.result.hits, asked.vector, embed)
+
+    def _ask(
+        self,
+        text: str,
+        collection: str | None,
+        k: int | None,
+        profile: Profile | None,
+        model: str | Path | None,
+    ) -> _Asked:
         started = time.perf_counter()
         text = query_pipeline.checked_query(text)
         with Database.read(self.folder) as db:
-            chosen = self._chosen(db, collection)
-            asked = _profile(profile) or Profile.from_dict(chosen.profile)
-            k = k if k is not None else asked.k
-            if not 1 <= k <= query_pipeline.MAX_K:
-                raise UsageError(f"k is {k}, expected 1 to {query_pipeline.MAX_K}", remedy="ask with: -k 10")
-            embedder = self.embedder_for(chosen, asked, model)
-            vector = embedder.embed([text], embedder.instruction_for(asked, "query"))[0]
-            with db.one_state():
-                opened, _ = recovery.open_snapshot(db, chosen)
-                hits = query_pipeline.search(db, chosen, vector, k, opened)
-        return QueryResult(
+            while True:
+                chosen = self._chosen(db, collection)
+                asked = profile or Profile.from_dict(chosen.profile)
+                wanted = query_pipeline.checked_k(asked.k if k is None else k)
+                embedder = self._fitting_embedder(chosen, asked, model)
+                vector = embedder.embed([text], embedder.instruction_for(asked, "query"))[0]
+                with db.one_state():
+                    # While the model was loading, the Collection may have been made anew in another space.
+                    now = catalogue.collection_named(db, chosen.name)
+                    if now is None or now.recipe_id != chosen.recipe_id:
+                        continue
+                    opened = recovery.open_snapshot(db, now)
+                    hits = query_pipeline.search(db, now, vector, wanted, opened)
+                break
+        result = QueryResult(
             query=text,
             collection=chosen.name,
             profile=asked.name,
-            model=chosen.model,
+            model=str(model or chosen.model),
             took_ms=round((time.perf_counter() - started) * 1000, 1),
-            hits=tuple(hits),
+            hits=tuple(hit for hit in hits if asked.threshold is None or hit.score >= asked.threshold),
         )
+        return _Asked(result, embedder, vector, embedder.instruction_for(asked, "document"))
 
-    def best_sentences(self, result: QueryResult) -> list[str]:
-        """For each Hit the sentence of its passage that answers best, to show beside it."""
-        if not result.hits:
-            return []
-        embedder = self._embedder(result.model)
-        if embedder.device == "cpu" and embedder.dim > LIGHT_DIM:
-            return snippet.overlapping_sentences(result.hits, result.query)
-        profile = self.show(result.collection).profile
-        query = embedder.embed([result.query], embedder.instruction_for(profile, "query"))[0]
-        instruction = embedder.instruction_for(profile, "document")
-        return snippet.best_sentences(result.hits, query, lambda some: embedder.embed(some, instruction))
-
-    def embedder_for(
-        self, collection: StoredCollection, profile: Profile, model: str | Path | None = None
+    def _fitting_embedder(
+        self, collection: StoredCollection, profile: Profile, model: str | Path | None
     ) -> Embedder:
-        """The Embedder of a Collection's space. Raises: RecipeMismatch naming what differs."""
+        """The model for a Collection's space. Raises: RecipeMismatch naming what differs."""
         embedder = self._embedder(str(model) if model is not None else collection.model)
         recipe.require_same(
             collection.name,
@@ -183,22 +239,25 @@ class Library:
 
     def collections(self) -> list[CollectionInfo]:
         """All Collections, by name; none when there is no Library yet."""
-        if not (self.folder / FILE_NAME).is_file():
+        if not exists(self.folder):
             return []
-        with Database.read(self.folder) as db:
+        with Database.read(self.folder) as db, db.one_state():
             return [_info(db, one) for one in catalogue.collections(db)]
 
     def show(self, collection: str | None = None) -> CollectionInfo:
         """One Collection: profile, model, recipe, sources, counts, snapshot."""
-        with Database.read(self.folder) as db:
+        with Database.read(self.folder) as db, db.one_state():
             return _info(db, self._chosen(db, collection))
 
-    def remove(self, collection: str, *, source: str | Path | None = None) -> int:
+    def remove(
+        self, collection: str, *, source: str | Path | None = None, patience: Patience = NO_PATIENCE
+    ) -> int:
         """Delete a Collection, or one of its sources, from the Library; the files themselves stay.
 
         Returns: how many files it had.
         """
-        with Database.write(self.folder) as db:
+        Database.read(self.folder).close()
+        with self._write(patience) as db:
             chosen = self._named(db, collection)
             held = catalogue.sources(db, chosen.collection_id)
             gone = held if source is None else [_source(chosen, held, Path(source))]
@@ -207,7 +266,7 @@ class Library:
                     catalogue.remove_collection(tx, chosen.collection_id)
                 else:
                     catalogue.remove_source(tx, chosen.collection_id, gone[0].source_id)
-                store.collect_garbage(tx)
+                store.collect_garbage(tx, chosen.collection_id)
             if source is not None:
                 recovery.publish_if_due(db, chosen)
             recovery.sweep(db)
@@ -225,16 +284,20 @@ class Library:
                 found += recovery.problems(db, one)
             return found
 
-    def rebuild(self, collection: str | None = None) -> list[str]:
+    def rebuild(self, collection: str | None = None, *, patience: Patience = NO_PATIENCE) -> list[str]:
         """Write snapshots anew from the vectors of record; nothing is embedded. Returns: names done."""
         Database.read(self.folder).close()
-        with Database.write(self.folder) as db:
+        with self._write(patience) as db:
             chosen = [self._named(db, collection)] if collection else catalogue.collections(db)
             for one in chosen:
                 recovery.publish(db, one)
+            recovery.sweep(db)
             return [one.name for one in chosen]
 
     # ---------------------------------------------------------------- choosing
+
+    def _write(self, patience: Patience) -> Database:
+        return Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait)
 
     def _embedder(self, model: str) -> Embedder:
         if model not in self._models:
@@ -286,9 +349,9 @@ def _info(db: Database, collection: StoredCollection) -> CollectionInfo:
 
 
 def _source(collection: StoredCollection, held: Sequence[StoredSource], asked: Path) -> StoredSource:
-    wanted = {asked.expanduser().absolute(), asked.expanduser().resolve()}
+    wanted = Path(os.path.abspath(settings.expanded(asked)))
     for one in held:
-        if one.root in wanted:
+        if one.root == wanted or one.root.resolve() == wanted.resolve():
             return one
     raise UsageError(
         f"{asked} is no source of collection '{collection.name}'",

@@ -10,6 +10,9 @@ from pathlib import PurePosixPath
 from searchkit.errors import DocumentError
 from searchkit.library.documents import FileState, StoredFile
 from searchkit.records import Failure, SourceFile
+from searchkit.settings import VERSION
+
+ROOT = "."  # how discovery names the source root itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,9 @@ def make_plan(
 ) -> Plan:
     """Compare by size and time stamp first, and by content (`digest`) only where those differ.
 
+    What could not be read of an unchanged file is said again, without reading it again, unless another
+    version of searchkit tried it.
+
     digest: SHA-256 of a file's bytes; may raise DocumentError, which becomes a Failure: what is stored
     of such a file stays. unseen: names of files and folders that could not be looked at: what is stored
     of them stays, too.
@@ -52,16 +58,21 @@ def make_plan(
     unchanged = 0
     for source in found:
         before = stored.get(source.name)
-        if before and (before.state.size, before.state.mtime_ns) == (source.size, source.mtime_ns):
-            unchanged += 1
+        # What another version of searchkit failed at, this one may be able to read.
+        known = before if before and not (before.failures and before.reader != VERSION) else None
+        if known and (known.state.size, known.state.mtime_ns) == (source.size, source.mtime_ns):
+            unchanged += known.documents > 0
+            failures += known.failures
             continue
         try:
             sha256 = digest(source)
         except DocumentError as error:
             failures.append(Failure(document=source.name, reason=error.in_one_line))
             continue
-        if before and before.state.sha256 == sha256:
-            touched.append((before, state_of(source, sha256)))
+        if known and known.state.sha256 == sha256:
+            touched.append((known, state_of(source, sha256)))
+            unchanged += known.documents > 0
+            failures += known.failures
         else:
             read.append(FileToRead(source=source, sha256=sha256, replaces=before))
     names = {source.name for source in found}
@@ -72,13 +83,13 @@ def make_plan(
         moved=tuple(moved),
         touched=tuple(touched),
         removed=tuple(gone),
-        unchanged=unchanged + len(touched),
+        unchanged=unchanged,
         failures=tuple(failures),
     )
 
 
 def _within_any(name: str, unseen: Collection[str]) -> bool:
-    return any(name == one or not one or name.startswith(f"{one}/") for one in unseen)
+    return any(one in (name, ROOT) or name.startswith(f"{one}/") for one in unseen)
 
 
 def state_of(source: SourceFile, sha256: bytes) -> FileState:
@@ -89,9 +100,12 @@ def state_of(source: SourceFile, sha256: bytes) -> FileState:
 def _moves(
     read: list[FileToRead], gone: list[StoredFile]
 ) -> tuple[list[FileToRead], list[StoredFile], list[tuple[StoredFile, FileState]]]:
-    """Pair files that vanished with added ones of equal content and suffix (which decides the loader)."""
+    """Pair files that vanished with added ones of equal content and suffix (which decides the loader).
+
+    A file with failures is read again: what is stored of them speaks of its old name.
+    """
     vanished: defaultdict[tuple[bytes, str], list[StoredFile]] = defaultdict(list)
-    for before in reversed(gone):
+    for before in reversed([before for before in gone if not before.failures]):
         vanished[before.state.sha256, PurePosixPath(before.state.name).suffix].append(before)
     still_to_read, moved = [], []
     for file in read:

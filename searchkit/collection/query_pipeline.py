@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from searchkit.arrays import Float32Vector, Int64Vector
-from searchkit.errors import QueryInvalid
+from searchkit.errors import QueryInvalid, UsageError
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library import vectors
@@ -47,6 +47,13 @@ def checked_query(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def checked_k(k: int) -> int:
+    """Return k. Raises: UsageError: it is out of bounds."""
+    if not 1 <= k <= MAX_K:
+        raise UsageError(f"k is {k}, expected 1 to {MAX_K}", remedy="ask with: -k 10")
+    return k
+
+
 def search(
     db: Database, collection: StoredCollection, query: Float32Vector, k: int, snapshot: VectorIndex | None
 ) -> list[Hit]:
@@ -59,14 +66,13 @@ def search(
     while True:
         ids, scores = _nearest(db, collection, query, candidates, snapshot)
         exhausted = len(ids) < candidates
-        if exhausted or scores[k - 1] - scores[-1] > 10.0**-SCORE_DECIMALS:
+        if exhausted or scores[k - 1] - scores[-1] > 2 * 10.0**-SCORE_DECIMALS:
             break
         candidates *= 4  # the cut goes through a run of equal scores: take all of it
-    passages = {passage.passage_id: passage for passage in store.passages(db, ids.tolist())}
+    passages = store.passages(db, ids.tolist())
     exact = _exact_scores(db, collection, query, ids)
-    order = sorted(
-        passages.values(), key=lambda p: (-exact[p.passage_id], p.document, p.start, str(p.source))
-    )
+    scored = [passage for passage in passages if passage.passage_id in exact]
+    order = sorted(scored, key=lambda p: (-exact[p.passage_id], p.document, p.start, str(p.source)))
     return [_hit(rank, exact[p.passage_id], p) for rank, p in enumerate(order[:k], start=1)]
 
 

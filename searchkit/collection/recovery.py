@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from searchkit.collection.index_pipeline import hash_of
-from searchkit.errors import LibraryNotWritable
+from searchkit.errors import LibraryDamaged, LibraryNotWritable
 from searchkit.library import collections as catalogue
 from searchkit.library import vectors
 from searchkit.library.collections import StoredCollection, StoredSnapshot
@@ -25,19 +25,19 @@ UNIT_TOLERANCE = 1e-3  # of a stored vector's length around 1
 FEW = 5  # examples shown of each kind of problem
 
 
-def open_snapshot(db: Database, collection: StoredCollection) -> tuple[FaissIndex | None, str]:
-    """Open the published snapshot. Returns: it, or None with the reason ('' where none was published).
+def open_snapshot(db: Database, collection: StoredCollection) -> FaissIndex | None:
+    """Open the published snapshot; None where there is none, or none that can be used.
 
-    A query works without it: the vectors of record are scanned instead.
+    A query works without it: the vectors of record are scanned instead, and the next run makes it anew.
     """
     published = catalogue.snapshot(db, collection.collection_id)
     if published is None:
-        return None, ""
+        return None
     try:
         path = db.folder / published.file
-        return snapshots.open_snapshot(path, size=published.size, checksum=published.checksum), ""
-    except DamagedIndex as error:
-        return None, f"snapshot {published.file}: {error}"
+        return snapshots.open_snapshot(path, size=published.size, checksum=published.checksum)
+    except DamagedIndex:
+        return None
 
 
 def publish_if_due(db: Database, collection: StoredCollection) -> bool:
@@ -49,7 +49,8 @@ def publish_if_due(db: Database, collection: StoredCollection) -> bool:
         except DamagedIndex:
             published = None
     rows = catalogue.count_passages(db, collection.collection_id)
-    removed = len(vectors.removed_passages(db, collection.collection_id)) if published else 0
+    gone = vectors.removed_passages(db, collection.collection_id)
+    removed = int((gone <= published.last_passage_id).sum()) if published else 0
     tail = rows - (published.rows - removed) if published else 0
     if not snapshot_is_due(
         rows=rows, in_snapshot=published.rows if published else None, tail=tail, removed=removed
@@ -68,7 +69,7 @@ def publish(db: Database, collection: StoredCollection) -> None:
 
     current = catalogue.collection_named(db, collection.name) or collection
     ids, matrix = vectors.collection_vectors(db, current.collection_id, current.recipe_id, current.dim)
-    name = f"{FLAT}-{current.collection_id}-{current.recipe_id}-g{current.generation:08d}{snapshots.SUFFIX}"
+    name = snapshots.file_name(current.collection_id, current.recipe_id, current.generation)
     try:
         size, checksum = snapshots.publish(db.folder / name, lambda path: write_index(ids, matrix, path))
     except OSError as error:
@@ -87,7 +88,6 @@ def publish(db: Database, collection: StoredCollection) -> None:
     )
     with db.transaction() as tx:
         catalogue.put_snapshot(tx, current.collection_id, published)
-    sweep(db)
 
 
 def sweep(db: Database) -> None:
@@ -100,6 +100,14 @@ def sweep(db: Database) -> None:
 
 def problems(db: Database, collection: StoredCollection) -> list[str]:
     """Check one Collection's database rows and snapshot against each other. Empty when all is well."""
+    try:
+        found = _problems(db, collection)
+    except LibraryDamaged as error:
+        found = [error.message]
+    return [f"collection '{collection.name}': {problem}" for problem in found]
+
+
+def _problems(db: Database, collection: StoredCollection) -> list[str]:
     found = []
     missing = vectors.passages_without_vector(db, collection.collection_id, collection.recipe_id)
     if missing:
@@ -113,7 +121,7 @@ def problems(db: Database, collection: StoredCollection) -> list[str]:
         found.append(f"{len(wrong)} vectors are not of length 1, passages {wrong[:FEW].tolist()}")
     found += _text_problems(db, collection)
     found += _snapshot_problems(db, collection, ids, matrix)
-    return [f"collection '{collection.name}': {problem}" for problem in found]
+    return found
 
 
 def _text_problems(db: Database, collection: StoredCollection) -> list[str]:

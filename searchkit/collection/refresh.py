@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from searchkit import settings
 from searchkit.collection import recipe, recovery, sources
-from searchkit.collection.index_pipeline import IndexPipeline, Progress
+from searchkit.collection.index_pipeline import IndexPipeline, OnProgress
 from searchkit.collection.plan import make_plan
 from searchkit.documents.discover import Discovery
 from searchkit.embedding.embedder import Embedder
@@ -20,6 +20,7 @@ from searchkit.library.collections import StoredCollection, StoredSource
 from searchkit.library.database import Database
 from searchkit.profile import Profile
 from searchkit.records import Failure, IndexReport
+from searchkit.settings import expanded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,46 +30,44 @@ class Run:
     db: Database
     collection: StoredCollection
     open_model: Callable[[], Embedder]  # checked against the recipe when it is called
-    notices: tuple[str, ...]
+    notices: tuple[str, ...] = ()
 
-    def over(
-        self,
-        roots: Sequence[Path],
-        found: Mapping[Path, Discovery],
-        on_progress: Callable[[Progress], None] | None,
-        started: float,
-    ) -> IndexReport:
-        """Add or refresh `roots`, with what was `found` under each."""
-        pipeline = IndexPipeline(self.db, self.collection, self.open_model, on_progress)
-        for root in roots:
-            stored = catalogue.sources(self.db, self.collection.collection_id)
-            source = sources.enclosing(root, stored, self.collection.name)
+    def over(self, found: Mapping[Path, Discovery], on_progress: OnProgress | None) -> IndexReport:
+        """Add or refresh the roots that were looked at."""
+        started = time.perf_counter()
+        held = catalogue.sources(self.db, self.collection.collection_id)
+        settled = {root: sources.enclosing(root, held, self.collection.name) for root in found}
+        pipeline = self._pipeline(on_progress)
+        done: set[int] = set()
+        for root, source in settled.items():
             if source is None:
                 with self.db.transaction() as tx:
                     source_id = catalogue.add_source(tx, self.collection.collection_id, root)
                 self._bring_up_to_date(pipeline, source_id, found[root])
-            else:
-                inside = source.root != root  # a part was named: its whole source is looked at
-                now = sources.look(source.root, self.db.folder) if inside else found[root]
-                self._bring_up_to_date(pipeline, source.source_id, now)
+            elif source.source_id not in done:  # a part may have been named: its whole source is looked at
+                done.add(source.source_id)
+                whole = found[root] if source.root == root else sources.look(source.root, self.db.folder)
+                self._bring_up_to_date(pipeline, source.source_id, whole)
         return self._finish(pipeline, started)
 
-    def over_all(self, on_progress: Callable[[Progress], None] | None, started: float) -> IndexReport:
+    def over_all(self, on_progress: OnProgress | None) -> IndexReport:
         """Refresh every source of the Collection; one that has gone keeps what was indexed from it."""
-        pipeline = IndexPipeline(self.db, self.collection, self.open_model, on_progress)
+        started = time.perf_counter()
+        pipeline = self._pipeline(on_progress)
         for source in catalogue.sources(self.db, self.collection.collection_id):
-            lost = _lost(source)
-            if lost is None:
-                now = sources.look(source.root, self.db.folder)
-                lost = None if now.files or not source.files else "it holds no document any more"
-            if lost is not None:
-                remedy = f"if that is meant: searchkit remove {self.collection.name} --source {source.root}"
-                reason = f"{lost}; the {source.files} files indexed from it are kept; {remedy}"
-                pipeline.tally.failed.append(Failure(document=str(source.root), reason=reason))
+            try:
+                found = _present(source, self.db.folder)
+            except UsageError as error:
                 pipeline.tally.unchanged += source.files
+                remedy = f"searchkit remove {self.collection.name} --source {source.root}"
+                reason = f"{error.message}; the {source.files} files indexed from it are kept; else: {remedy}"
+                pipeline.tally.failed.append(Failure(document=str(source.root), reason=reason))
             else:
-                self._bring_up_to_date(pipeline, source.source_id, now)
+                self._bring_up_to_date(pipeline, source.source_id, found)
         return self._finish(pipeline, started)
+
+    def _pipeline(self, on_progress: OnProgress | None) -> IndexPipeline:
+        return IndexPipeline(self.db, self.collection, self.open_model, on_progress)
 
     def _bring_up_to_date(self, pipeline: IndexPipeline, source_id: int, found: Discovery) -> None:
         unseen = {failure.document for failure in found.failures}
@@ -79,7 +78,7 @@ class Run:
 
     def _finish(self, pipeline: IndexPipeline, started: float) -> IndexReport:
         with self.db.transaction() as tx:
-            store.collect_garbage(tx)
+            store.collect_garbage(tx, self.collection.collection_id)
         recovery.publish_if_due(self.db, self.collection)
         recovery.sweep(self.db)
         tally = pipeline.tally
@@ -153,7 +152,7 @@ def _prepare_stored(
             )
         with db.transaction() as tx:  # the query side, defaults, the model's place: free to change
             catalogue.update_collection(tx, stored.collection_id, wanted.to_dict(), place)
-    return Run(db=db, collection=stored, open_model=open_checked, notices=())
+    return Run(db=db, collection=stored, open_model=open_checked)
 
 
 def _add(
@@ -173,9 +172,16 @@ def _place_of(model: str | Path | None) -> str | None:
     """A model's name, or its folder's absolute path: a Library is used from other working folders too."""
     if model is None:
         return None
-    folder = Path(model).expanduser()
+    folder = expanded(model)
     return str(folder.resolve()) if folder.is_dir() else str(model)
 
 
-def _lost(source: StoredSource) -> str | None:
-    return None if source.root.exists() else "it is missing"
+def _present(source: StoredSource, library: Path) -> Discovery:
+    """What is found under a source now. Raises: UsageError: it is not there, or has become empty."""
+    if (problem := sources.missing(source.root)) is not None:
+        raise UsageError(problem)
+    found = sources.look(source.root, library)
+    if source.files and not found.files:
+        reasons = [failure.reason for failure in found.failures]
+        raise UsageError(reasons[0] if reasons else "it holds no document any more")
+    return found

@@ -3,47 +3,61 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from searchkit.documents.discover import Discovery, discover
 from searchkit.documents.load import unreadable
-from searchkit.errors import UsageError
+from searchkit.errors import DocumentError, UsageError
 from searchkit.library.collections import StoredSource
 from searchkit.records import SourceFile
+from searchkit.settings import expanded
 
 KINDS_SHOWN = 5  # of files that no loader reads
 
 
-def resolved(paths: Sequence[str | Path]) -> list[Path]:
-    """Absolute paths of existing files and folders, each once, in the order given.
+def absolute(paths: Sequence[str | Path]) -> list[Path]:
+    """Absolute paths of existing files and folders, each once, in the order given; links stay links.
 
     Raises: UsageError: one does not exist, or lies within another one given.
     """
-    roots: dict[Path, None] = {}
+    roots: dict[Path, Path] = {}  # resolved -> as given
     for given in paths:
-        root = Path(given).expanduser().absolute()
-        if not root.exists():
-            raise UsageError(
-                f"there is no file or folder {given}", remedy="check the path; nothing was indexed or removed"
-            )
-        roots[root.resolve()] = None
+        root = Path(os.path.abspath(expanded(given)))
+        if (problem := missing(root)) is not None:
+            raise UsageError(f"{given}: {problem}", remedy="check the path; nothing was indexed or removed")
+        roots.setdefault(root.resolve(), root)
     for inner in roots:
         for outer in roots:
             if outer in inner.parents:
                 raise UsageError(f"{inner} lies within {outer}", remedy=f"name only the outer one: {outer}")
-    return list(roots)
+    return list(roots.values())
 
 
-def enclosing(root: Path, sources: Sequence[StoredSource], collection: str) -> StoredSource | None:
+def missing(root: Path) -> str | None:
+    """Why a path cannot be indexed; None when it is there."""
+    try:
+        os.stat(root)
+    except FileNotFoundError:
+        return "there is no such file or folder"
+    except OSError as error:
+        return f"it cannot be looked at: {error.strerror}"
+    return None
+
+
+def enclosing(root: Path, held: Sequence[StoredSource], collection: str) -> StoredSource | None:
     """The source that `root` is, or lies within; None for a new one.
 
     Raises: UsageError: `root` would enclose a source, and its files would be there twice.
     """
-    for source in sources:
-        if source.root == root or source.root in root.parents:
+    real = root.resolve()
+    for source in held:
+        other = source.root.resolve()
+        if source.root == root or other == real or other in real.parents:
             return source
-        if root in source.root.parents:
+        if real in other.parents:
             raise UsageError(
                 f"{source.root}, a source of collection '{collection}', lies within {root}",
                 remedy=f"remove it first: searchkit remove {collection} --source {source.root}",
@@ -69,8 +83,14 @@ def require_files(root: Path, found: Discovery) -> None:
 
 
 def sha256_of(source: SourceFile) -> bytes:
-    """SHA-256 of a file's bytes. Raises: DocumentUnavailable."""
+    """SHA-256 of a file's bytes.
+
+    Raises: DocumentUnavailable: it cannot be read. DocumentError: it is a pipe or a device, which may
+    have no end.
+    """
     try:
+        if not stat.S_ISREG(os.stat(source.path).st_mode):
+            raise DocumentError("is no regular file", remedy="leave it out through .searchkitignore")
         with source.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:

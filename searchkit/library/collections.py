@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from searchkit.errors import LibraryDamaged
 from searchkit.library.database import Database, Transaction
 
 
@@ -33,7 +34,7 @@ class StoredSource:
 
     source_id: int
     root: Path
-    files: int
+    files: int  # that gave Documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class StoredSnapshot:
 class Counts:
     """How much a Collection holds."""
 
-    files: int
+    files: int  # that gave Documents
     documents: int
     passages: int
     truncated: int  # passages whose text was longer than the model's window
@@ -77,13 +78,20 @@ def collection_named(db: Database, name: str) -> StoredCollection | None:
 
 
 def _collection(row: tuple[Any, ...]) -> StoredCollection:
+    try:
+        profile, recipe = json.loads(row[2]), json.loads(row[5])
+    except ValueError as error:
+        raise LibraryDamaged(
+            f"what is stored of collection '{row[1]}' is no JSON: {error}",
+            remedy=f"start it anew: searchkit remove {row[1]} --yes; searchkit index FOLDER -c {row[1]}",
+        ) from error
     return StoredCollection(
         collection_id=row[0],
         name=row[1],
-        profile=json.loads(row[2]),
+        profile=profile,
         model=row[3],
         recipe_id=row[4],
-        recipe=json.loads(row[5]),
+        recipe=recipe,
         dim=row[6],
         generation=row[7],
     )
@@ -136,7 +144,7 @@ def counts(db: Database, collection: StoredCollection) -> Counts:
     """Files, documents and passages of a Collection."""
     files, documents = db.rows(
         """SELECT count(DISTINCT f.file_id), count(d.document_id)
-           FROM sources s JOIN files f USING (source_id) LEFT JOIN documents d USING (file_id)
+           FROM sources s JOIN files f USING (source_id) JOIN documents d USING (file_id)
            WHERE s.collection_id = ?""",
         (collection.collection_id,),
     )[0]
@@ -159,7 +167,8 @@ def count_passages(db: Database, collection_id: int) -> int:
 def sources(db: Database, collection_id: int) -> list[StoredSource]:
     """The sources of a Collection, in the order they were added."""
     rows = db.rows(
-        """SELECT s.source_id, s.root, (SELECT count(*) FROM files f WHERE f.source_id = s.source_id)
+        """SELECT s.source_id, s.root, (SELECT count(DISTINCT d.file_id) FROM files f
+             JOIN documents d USING (file_id) WHERE f.source_id = s.source_id)
            FROM sources s WHERE s.collection_id = ? ORDER BY s.source_id""",
         (collection_id,),
     )
@@ -176,7 +185,10 @@ def add_source(tx: Transaction, collection_id: int, root: Path) -> int:
 def remove_source(tx: Transaction, collection_id: int, source_id: int) -> int:
     """Delete a source with its files, documents and passages. Returns the number of files it had."""
     inside = "SELECT d.document_id FROM documents d JOIN files f USING (file_id) WHERE f.source_id = ?"
-    for table, columns in (("removals", "collection_id, passage_id"), ("loose_texts", "text_id")):
+    for table, columns in (
+        ("removals", "collection_id, passage_id"),
+        ("loose_texts", "collection_id, text_id"),
+    ):
         tx.run(
             f"INSERT OR IGNORE INTO {table} SELECT {columns} FROM passages WHERE document_id IN ({inside})",
             (source_id,),

@@ -32,7 +32,8 @@ FILE_NAME = "library.db"
 LOCK_NAME = "writer.lock"
 HOLDER_NAME = "writer.json"
 
-PAGE_SIZE = 16_384
+PAGE_SIZE = 32_768
+MIGRATION_WAIT_S = 10.0
 BUSY_MS = 30_000  # a checkpoint of a large WAL can hold the file this long on a slow disk
 
 Row = tuple[Any, ...]
@@ -57,21 +58,20 @@ class Database:
         Raises: LibraryError: there is no Library. LibraryTooNew, LibraryDamaged: as they say.
         """
         path = folder / FILE_NAME
-        if not path.is_file():
-            raise LibraryError(
-                f"there is no Library in {folder}",
-                remedy="make one with: searchkit index FOLDER; or name another: --library DIR",
-            )
+        if not exists(folder):
+            raise _no_library(folder)
         with _translated(folder):
             connection = _connect_read_only(path)
             try:
-                current = _is_current(connection, folder)
+                applied = _applied(connection, folder)
             except BaseException:
                 connection.close()
                 raise
-        if not current:
+        if len(applied) < len(KNOWN):
             connection.close()
-            cls.write(folder).close()
+            if not applied:  # another process is just making it
+                raise _no_library(folder)
+            cls.write(folder, wait_s=MIGRATION_WAIT_S).close()
             return cls.read(folder)
         return cls(folder, connection, None)
 
@@ -84,6 +84,7 @@ class Database:
         wait_s: how long to wait for another writer; `on_wait` is told once who it is.
         Raises: LibraryBusy, LibraryNotWritable, LibraryTooNew, LibraryDamaged.
         """
+        _require_utf8(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -221,8 +222,8 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.OperationalError:
         connection.close()
-        # WAL wants to write its shared-memory file. In a read-only folder without a WAL nobody can be
-        # writing either, so the file may be read as it lies.
+        # WAL wants to write its shared-memory file. In a folder that we may not write, and that holds no
+        # WAL, the file is read as it lies; a writer with more rights who starts just now is not seen.
         wal = path.with_name(path.name + "-wal")
         effective = os.access in os.supports_effective_ids
         writable = os.access(path.parent, os.W_OK, effective_ids=effective)
@@ -232,8 +233,8 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _is_current(connection: sqlite3.Connection, folder: Path) -> bool:
-    """Whether every migration has been applied. Raises for files that are not ours or are too new."""
+def _applied(connection: sqlite3.Connection, folder: Path) -> list[str]:
+    """The migrations a file has had. Raises for files that are not ours or are too new."""
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if application != APPLICATION_ID and tables - {"_sqlite_migrations", "sqlite_sequence"}:
@@ -242,23 +243,24 @@ def _is_current(connection: sqlite3.Connection, folder: Path) -> bool:
             remedy="name another folder: --library DIR",
         )
     if "_sqlite_migrations" not in tables:
-        return False
+        return []
     applied = [row[0] for row in connection.execute(APPLIED)]
     if unknown := sorted(set(applied) - set(KNOWN)):
         raise LibraryTooNew(
             f"the Library in {folder} was written by a newer searchkit (format step '{unknown[-1]}')",
             remedy="upgrade this one with: pip install --upgrade searchkit",
         )
-    return len(applied) == len(KNOWN)
+    return applied
 
 
 def _prepare_for_writing(connection: sqlite3.Connection, folder: Path) -> None:
-    current = _is_current(connection, folder)
+    applied = _applied(connection, folder)
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # only has an effect on a new file
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: synchronous alone does not reach the platter there
     connection.execute("PRAGMA foreign_keys = ON")
-    if not current:
+    if len(applied) < len(KNOWN):
         apply(connection)
 
 
@@ -282,7 +284,7 @@ def _acquire(folder: Path, wait_s: float, on_wait: Callable[[str], None] | None)
     except filelock.Timeout:
         raise LibraryBusy(
             f"the Library in {folder} is being written by {_holder(folder)}",
-            remedy="wait until it is done, or give this run more patience: --wait SECONDS",
+            remedy="run the same command again when it is done, or give it more patience: --wait SECONDS",
         ) from None
     except OSError as error:
         raise LibraryNotWritable(
@@ -311,6 +313,34 @@ def _holder(folder: Path) -> str:
 
 
 # -------------------------------------------------------------------- errors
+
+
+def exists(folder: Path) -> bool:
+    """Whether there is a Library's database in a folder. Raises: LibraryError: it cannot be told."""
+    try:
+        return (folder / FILE_NAME).is_file()
+    except OSError as error:
+        raise LibraryError(
+            f"the Library's folder {folder} cannot be looked at: {error.strerror}",
+            remedy="check the permissions of the folders above it, or name another: --library DIR",
+        ) from error
+
+
+def _no_library(folder: Path) -> LibraryError:
+    return LibraryError(
+        f"there is no Library in {folder}",
+        remedy="make one with: searchkit index FOLDER; or name another: --library DIR",
+    )
+
+
+def _require_utf8(folder: Path) -> None:
+    try:
+        str(folder.absolute()).encode("utf-8")
+    except UnicodeEncodeError:
+        raise LibraryNotWritable(
+            f"the Library's path {str(folder.absolute())!r} is not valid UTF-8, and FAISS cannot open such",
+            remedy="name another folder: --library DIR",
+        ) from None
 
 
 def _not_writable(folder: Path, reason: str) -> LibraryNotWritable:
@@ -344,4 +374,9 @@ def _translated(folder: Path) -> Iterator[None]:
                 f"{folder / FILE_NAME} is not a readable searchkit database: {error}",
                 remedy="move it away and index again; sources are never changed by searchkit",
             ) from error
-        raise
+        if not isinstance(error, sqlite3.OperationalError):  # a mistake of ours, not of the file
+            raise
+        raise LibraryDamaged(
+            f"{folder / FILE_NAME} does not hold what it should: {error}",
+            remedy="see what is wrong with: searchkit verify; or move it away and index again",
+        ) from error

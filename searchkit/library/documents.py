@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from searchkit.library.database import Database, Transaction
+from searchkit.records import Failure
+from searchkit.settings import VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,13 @@ class FileState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
-    """A FileState with its id."""
+    """A FileState with its id, and what could not be read of it."""
 
     file_id: int
     state: FileState
+    documents: int = 1
+    failures: tuple[Failure, ...] = ()
+    reader: str = VERSION  # version of searchkit that read it
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +80,17 @@ class StoredPassage:
 def files_of(db: Database, source_id: int) -> dict[str, StoredFile]:
     """The files of a source by name."""
     rows = db.rows(
-        "SELECT file_id, name, size, mtime_ns, sha256 FROM files WHERE source_id = ?", (source_id,)
+        """SELECT f.file_id, f.name, f.size, f.mtime_ns, f.sha256, f.failures, f.reader, count(d.document_id)
+           FROM files f LEFT JOIN documents d USING (file_id) WHERE f.source_id = ? GROUP BY f.file_id""",
+        (source_id,),
     )
     return {
         row[1]: StoredFile(
-            file_id=row[0], state=FileState(name=row[1], size=row[2], mtime_ns=row[3], sha256=row[4])
+            file_id=row[0],
+            state=FileState(name=row[1], size=row[2], mtime_ns=row[3], sha256=row[4]),
+            failures=tuple(Failure(document=name, reason=reason) for name, reason in json.loads(row[5])),
+            reader=row[6],
+            documents=row[7],
         )
         for row in rows
     }
@@ -89,18 +100,25 @@ def files_of(db: Database, source_id: int) -> dict[str, StoredFile]:
 
 
 def put_file(
-    tx: Transaction, collection_id: int, source_id: int, state: FileState, documents: Iterable[DocumentRow]
+    tx: Transaction,
+    collection_id: int,
+    source_id: int,
+    state: FileState,
+    documents: Iterable[DocumentRow],
+    failures: Iterable[Failure],
 ) -> None:
-    """Store a file with its Documents, or replace what is stored of it.
+    """Store a file with its Documents and what could not be read of it, or replace what is stored.
 
     A Passage whose text did not change keeps its id, so that an edit costs its own passages only, in
     the snapshot as in the model.
     """
     tx.run(
-        """INSERT INTO files (source_id, name, size, mtime_ns, sha256) VALUES (?, ?, ?, ?, ?)
+        """INSERT INTO files (source_id, name, size, mtime_ns, sha256, failures, reader)
+           VALUES (?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (source_id, name) DO UPDATE
-           SET size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256""",
-        (source_id, state.name, state.size, state.mtime_ns, state.sha256),
+           SET size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256,
+               failures = excluded.failures, reader = excluded.reader""",
+        (source_id, state.name, state.size, state.mtime_ns, state.sha256, _as_json(failures), VERSION),
     )
     file_id = tx.rows("SELECT file_id FROM files WHERE source_id = ? AND name = ?", (source_id, state.name))[
         0
@@ -127,6 +145,10 @@ def put_file(
             )
         _put_passages(tx, collection_id, document_id, document.passages)
     _remove_documents(tx, before.values())
+
+
+def _as_json(failures: Iterable[Failure]) -> str:
+    return json.dumps([[failure.document, failure.reason] for failure in failures])
 
 
 def _put_passages(tx: Transaction, collection_id: int, document_id: int, rows: Sequence[PassageRow]) -> None:
@@ -161,7 +183,10 @@ def _remove_passages(tx: Transaction, passage_ids: Iterable[int]) -> None:
     tx.run_many(
         "INSERT INTO removals SELECT collection_id, passage_id FROM passages WHERE passage_id = ?", ids
     )
-    tx.run_many("INSERT OR IGNORE INTO loose_texts SELECT text_id FROM passages WHERE passage_id = ?", ids)
+    tx.run_many(
+        "INSERT OR IGNORE INTO loose_texts SELECT collection_id, text_id FROM passages WHERE passage_id = ?",
+        ids,
+    )
     tx.run_many("DELETE FROM passages WHERE passage_id = ?", ids)
 
 
@@ -198,36 +223,43 @@ def touch_file(tx: Transaction, file_id: int, state: FileState) -> None:
 # -------------------------------------------------------------------- texts
 
 
-def put_texts(tx: Transaction, texts: Sequence[tuple[bytes, str, str]]) -> None:
-    """Store (hash, context, text) rows; those already there are left.
+def put_texts(tx: Transaction, collection_id: int, texts: Sequence[tuple[bytes, str, str]]) -> None:
+    """Store (hash, context, text) rows for a Collection; those already there are left.
 
-    A text may be stored before the Passages that use it: it stays until collect_garbage.
+    A text may be stored before the Passages that use it: it stays until that Collection's garbage is
+    collected, which no run of another Collection does.
     """
     tx.run_many("INSERT OR IGNORE INTO texts (hash, context, text) VALUES (?, ?, ?)", texts)
     tx.run_many(
-        "INSERT OR IGNORE INTO loose_texts SELECT text_id FROM texts WHERE hash = ?",
-        ((row[0],) for row in texts),
+        "INSERT OR IGNORE INTO loose_texts SELECT ?, text_id FROM texts WHERE hash = ?",
+        ((collection_id, row[0]) for row in texts),
     )
 
 
-def collect_garbage(tx: Transaction) -> None:
-    """Delete vectors that no Collection of their recipe uses, then texts that no Passage uses.
+def collect_garbage(tx: Transaction, collection_id: int) -> None:
+    """Delete what the Collection left behind: unused texts, and vectors no Collection of their recipe uses.
 
-    Looks only at texts noted as loose, so that its cost follows what changed, not what is stored.
+    Looks only at texts noted as loose for it, so that its cost follows what changed, not what is stored;
+    a text that is loose for another Collection too is left to that one.
     """
-    for (recipe_id,) in tx.rows("SELECT recipe_id FROM recipes"):
-        tx.run(
-            """DELETE FROM vectors WHERE recipe_id = ? AND text_id IN (SELECT text_id FROM loose_texts)
-               AND NOT EXISTS (SELECT 1 FROM passages p JOIN collections c USING (collection_id)
-                               WHERE p.text_id = vectors.text_id AND c.recipe_id = vectors.recipe_id)""",
-            (recipe_id,),
-        )
-    unused = """SELECT text_id FROM loose_texts l
-                WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.text_id = l.text_id)"""
-    gone = tx.rows(unused)
-    tx.run("DELETE FROM loose_texts")
+    mine = """SELECT m.text_id FROM loose_texts m WHERE m.collection_id = ? AND NOT EXISTS (
+                SELECT 1 FROM loose_texts o
+                WHERE o.text_id = m.text_id AND o.collection_id <> m.collection_id)"""
+    tx.run(
+        f"""DELETE FROM vectors WHERE text_id IN ({mine}) AND NOT EXISTS (
+              SELECT 1 FROM passages p JOIN collections c USING (collection_id)
+              WHERE p.text_id = vectors.text_id AND c.recipe_id = vectors.recipe_id)""",
+        (collection_id,),
+    )
+    unused = f"""SELECT text_id FROM texts WHERE text_id IN ({mine})
+                 AND NOT EXISTS (SELECT 1 FROM passages p WHERE p.text_id = texts.text_id)"""
+    gone = tx.rows(unused, (collection_id,))
+    tx.run("DELETE FROM loose_texts WHERE collection_id = ?", (collection_id,))
     tx.run_many("DELETE FROM texts WHERE text_id = ?", gone)
-    tx.run("DELETE FROM recipes WHERE recipe_id NOT IN (SELECT recipe_id FROM collections)")
+    tx.run(
+        """DELETE FROM recipes WHERE recipe_id NOT IN (SELECT recipe_id FROM collections)
+           AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.recipe_id = recipes.recipe_id)"""
+    )
 
 
 # -------------------------------------------------------------------- reading passages

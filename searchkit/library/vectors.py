@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from searchkit.arrays import BoolVector, Float32Matrix, Int64Vector
+from searchkit.errors import LibraryDamaged
 from searchkit.library.database import Database, Row, Transaction
 
 
@@ -96,6 +97,11 @@ def _filled(rows: Iterable[Row], n: int, dim: int) -> tuple[Int64Vector, Float32
     ids = np.empty(n, dtype=np.int64)
     matrix = np.empty((n, dim), dtype=np.float32)
     for i, (passage_id, vector) in enumerate(rows):
+        if len(vector) != dim * 4:
+            raise LibraryDamaged(
+                f"the vector of passage {passage_id} has {len(vector)} bytes, expected {dim * 4}",
+                remedy="move the Library away and index again; sources are never changed by searchkit",
+            )
         ids[i] = passage_id
         matrix[i] = np.frombuffer(vector, dtype="<f4")
     return ids, matrix

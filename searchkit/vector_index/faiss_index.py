@@ -49,7 +49,7 @@ class FaissIndex:
 
     def search(self, queries: Float32Matrix, k: int, *, without: Int64Vector) -> list[Neighbours]:
         """See VectorIndex.search."""
-        without = np.intersect1d(without, self._ids)
+        without = without[np.isin(without, self._ids)]
         k = min(k, self.rows - len(without))
         if k <= 0:
             return [Neighbours(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]

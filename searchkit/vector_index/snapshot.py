@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchkit.vector_index.protocol import DamagedIndex
+from searchkit.vector_index.protocol import FLAT, DamagedIndex
 
 if TYPE_CHECKING:
     from searchkit.vector_index.faiss_index import FaissIndex
 
-SUFFIX = ".faiss"
 PART_SUFFIX = ".part"
+_OURS = re.compile(r"flat-\d+-\d+-g\d{8,}\.faiss(\.part)?")
 
 # A query reads a snapshot of up to this size once to check it (15 ms for 10,000 x 384); larger ones are
 # checked in full by `searchkit verify`, and by their size whenever they are opened.
 CHECKED_BYTES = 64 << 20
+
+
+def file_name(collection_id: int, recipe_id: int, generation: int) -> str:
+    """The name of a snapshot: its kind and all that can make it stale."""
+    return f"{FLAT}-{collection_id}-{recipe_id}-g{generation:08d}.faiss"
 
 
 def publish(final: Path, write: Callable[[Path], None]) -> tuple[int, str]:
@@ -65,12 +72,13 @@ def open_snapshot(path: Path, *, size: int, checksum: str, full: bool = False) -
 
 
 def sweep(folder: Path, keep: set[str]) -> list[str]:
-    """Delete unfinished and superseded snapshot files. Returns the names deleted."""
+    """Delete unfinished and superseded snapshots, and nothing that is not ours. Returns the names deleted."""
     gone = []
     for path in folder.iterdir():
-        if path.name.endswith(PART_SUFFIX) or (path.suffix == SUFFIX and path.name not in keep):
-            path.unlink(missing_ok=True)
-            gone.append(path.name)
+        if _OURS.fullmatch(path.name) and path.name not in keep:
+            with suppress(OSError):  # Windows keeps a file that a reader has mapped; the next run tries again
+                path.unlink()
+                gone.append(path.name)
     return sorted(gone)
 
 
@@ -81,9 +89,12 @@ def checksum_of(path: Path) -> str:
 
 
 def _fsync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open a folder; its rename is durable with the file
-    descriptor = os.open(path, os.O_RDONLY)
+    if path.is_dir():
+        if os.name == "nt":
+            return  # Windows cannot open a folder; its rename is durable with the file
+        descriptor = os.open(path, os.O_RDONLY)
+    else:
+        descriptor = os.open(path, os.O_RDWR)  # Windows flushes only what is open for writing
     try:
         os.fsync(descriptor)
     finally:

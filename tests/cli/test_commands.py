@@ -122,7 +122,7 @@ def test_a_profile_file_can_be_named(searchkit, docs, tmp_path):
         (["show"], 1, "there is no Library"),
         (["verify"], 1, "there is no Library"),
         (["index"], 1, "there is no Library"),
-        (["index", "nowhere"], 2, "no file or folder nowhere"),
+        (["index", "nowhere"], 2, "nowhere: there is no such file"),
         (["index", ".", "--profile", "company-dogs"], 2, "did you mean: company-docs"),
         (["index", ".", "--profile", "./gone.toml"], 2, "there is no profile file"),
         (["query", "x", "-k", "0"], 2, "-k"),

@@ -1,9 +1,7 @@
-import os
-
 import pytest
 
 from searchkit.collection.library import Library
-from searchkit.errors import RecipeMismatch, UsageError
+from searchkit.errors import LibraryError, ModelNotFound, RecipeMismatch, UsageError
 from searchkit.library.database import Database
 from searchkit.profile import Profile
 from tests.collection.conftest import write
@@ -112,20 +110,6 @@ def test_removing_the_last_collection_leaves_no_text_behind(library, docs, libra
     assert not list(library_folder.glob("*.faiss"))
 
 
-def test_a_removed_source_takes_its_files_along(library, docs, tmp_path):
-    other = write(tmp_path / "other" / "bikes.md", "Cargo bikes carry two hundred kilos.\n").parent
-    library.index([docs])
-    library.index([other])
-    assert library.remove("company-docs", source=other) == 1
-    assert library.show().counts.files == 3 and library.verify() == []
-
-
-def test_an_unknown_source_is_named_with_the_known_ones(library, docs, tmp_path):
-    library.index([docs])
-    with pytest.raises(UsageError, match=str(docs)):
-        library.remove("company-docs", source=tmp_path / "elsewhere")
-
-
 def test_other_weights_are_refused_field_by_field(library, docs, library_folder):
     library.index([docs])
     other = Library(library_folder, open_model=lambda model: WordEmbedder(weights="words-2"))
@@ -167,148 +151,16 @@ def test_the_models_notices_are_given_once(library, docs):
     assert library.index([docs]).notices == ()
 
 
-def test_refresh_goes_through_every_source_of_every_collection(library, docs, tmp_path):
-    other = write(tmp_path / "other" / "bikes.md", "Cargo bikes carry two hundred kilos.\n").parent
-    library.index([docs])
-    library.index([other], profile="wiki-retrieval")
-    write(docs / "new.md", "A new rule about travel.\n")
-    write(other / "more.md", "More about bikes.\n")
-    reports = {report.collection: report for report in library.refresh()}
-    assert {name: report.added for name, report in reports.items()} == {
-        "company-docs": 1,
-        "wiki-retrieval": 1,
-    }
-
-
-def test_a_source_that_has_gone_keeps_what_was_indexed(library, docs, tmp_path):
-    library.index([docs])
-    docs.rename(tmp_path / "unmounted")
-    report = library.refresh()[0]
-    assert report.passages == 3 and "are kept" in report.failed[0].reason
-
-
-def test_an_emptied_source_keeps_what_was_indexed(library, docs):
-    library.index([docs])
-    for path in [path for path in docs.rglob("*") if path.is_file()]:
-        path.unlink()
-    report = library.refresh()[0]
-    assert report.passages == 3 and "searchkit remove company-docs --source" in report.failed[0].reason
-
-
-def test_naming_a_part_of_a_source_refreshes_the_source(library, docs):
-    library.index([docs])
-    write(docs / "hr" / "travel.md", "Trains before planes.\n")
-    report = library.index([docs / "hr"])
-    assert (report.added, report.unchanged) == (1, 3) and len(library.show().sources) == 1
-
-
-def test_a_folder_around_a_source_is_refused(library, docs):
-    library.index([docs / "hr"])
-    with pytest.raises(UsageError, match="remove it first"):
-        library.index([docs])
-
-
-def test_a_missing_path_changes_nothing(library, docs, library_folder):
-    with pytest.raises(UsageError, match="no file or folder"):
-        library.index([docs / "nowhere"])
+def test_removing_from_a_library_that_is_not_there_makes_none(library, library_folder):
+    with pytest.raises(LibraryError, match="there is no Library"):
+        library.remove("anything")
     assert not library_folder.exists()
 
 
-def test_an_empty_folder_is_refused(library, tmp_path, library_folder):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="it is empty"):
-        library.index([tmp_path / "empty"])
+def test_an_unknown_model_leaves_no_empty_library_behind(docs, library_folder):
+    def refuse(model):
+        raise ModelNotFound(f"no model '{model}'")
+
+    with pytest.raises(ModelNotFound):
+        Library(library_folder, open_model=refuse).index([docs], model="nonesuch")
     assert not library_folder.exists()
-
-
-def test_a_folder_of_other_files_says_what_it_saw(library, tmp_path):
-    write(tmp_path / "media" / "film.mp4", "x")
-    with pytest.raises(UsageError, match=r"1 × \.mp4"):
-        library.index([tmp_path / "media"])
-
-
-def test_the_library_is_not_indexed_into_itself(docs, embedder):
-    library = Library(docs / "indexes", open_model=lambda model: embedder)
-    library.index([docs])
-    write(docs / "indexes" / "notes.md", "This lies in the Library's own folder.\n")
-    assert library.index([docs]).added == 0
-
-
-def test_an_unreadable_file_is_named_and_the_rest_goes_on(open_folder, unprivileged):
-    profile = Profile.load("company-docs")
-    write(open_folder / "open.md", "Open to all.\n")
-    write(open_folder / "closed.md", "Not for you.\n").chmod(0)
-    shared = Library(open_folder / "library", open_model=lambda model: WordEmbedder())
-    with unprivileged():
-        report = shared.index([open_folder], profile=profile)
-    assert report.added == 1
-    assert [failure.document for failure in report.failed] == ["closed.md"]
-    assert "ermission" in report.failed[0].reason
-
-
-def test_a_file_that_cannot_be_read_now_keeps_its_passages(open_folder, unprivileged):
-    path = write(open_folder / "rule.md", "Bring your own cup.\n")
-    library = Library(open_folder / "library", open_model=lambda model: WordEmbedder())
-    profile = Profile.load("company-docs")
-    with unprivileged():
-        library.index([open_folder], profile=profile)
-    os.utime(path, (1, 1))
-    path.chmod(0)
-    with unprivileged():
-        report = library.index([open_folder], profile=profile)
-        assert len(report.failed) == 1 and report.passages == 1
-        assert documents(library.query("cup")) == ["rule.md"]
-
-
-def test_a_file_whose_content_broke_loses_its_passages(library, docs):
-    library.index([docs])
-    write(docs / "vpn.txt", "")
-    report = library.index([docs])
-    assert [failure.document for failure in report.failed] == ["vpn.txt"] and report.passages == 2
-    assert library.verify() == []
-    assert library.index([docs]).failed == report.failed  # and it is said again, not forgotten
-
-
-def test_lone_surrogates_in_json_are_stored_as_question_marks(library, docs):
-    write(docs / "rows.jsonl", '{"text": "broken \\\\ud800 pair of bytes"}\n'.replace("\\\\", "\\"))
-    report = library.index([docs])
-    assert report.failed == () and documents(library.query("broken pair of bytes"))[0] == "rows.jsonl#1"
-
-
-def test_a_stopped_run_goes_on_where_it_was(library_folder, docs):
-    """What was committed before Ctrl-C is not embedded again."""
-    for number in range(300):
-        write(docs / "many" / f"{number:03}.txt", f"Rule number {number} speaks of item {number * 7}.\n")
-
-    class Interrupted(WordEmbedder):
-        def embed_counted(self, texts, instruction=""):
-            if self.texts:
-                raise KeyboardInterrupt
-            return super().embed_counted(texts, instruction)
-
-    first, second = Interrupted(), WordEmbedder()
-    with pytest.raises(KeyboardInterrupt):
-        Library(library_folder, open_model=lambda model: first).index([docs])
-    report = Library(library_folder, open_model=lambda model: second).index([docs])
-    assert first.texts and set(first.texts).isdisjoint(second.texts)
-    assert len(first.texts) + len(second.texts) == report.passages == 303
-
-
-def test_a_large_file_interrupted_in_its_middle_keeps_its_vectors(library_folder, tmp_path):
-    lines = "\n\n".join(f"Paragraph {i} is about matter {i * 13} " + "and so on " * 30 for i in range(600))
-    write(tmp_path / "docs" / "large.txt", lines)
-
-    class Interrupted(WordEmbedder):
-        def embed_counted(self, texts, instruction=""):
-            if self.texts:
-                raise KeyboardInterrupt
-            return super().embed_counted(texts, instruction)
-
-    first, second = Interrupted(), WordEmbedder()
-    with pytest.raises(KeyboardInterrupt):
-        Library(library_folder, open_model=lambda model: first).index([tmp_path / "docs"])
-    after = Library(library_folder, open_model=lambda model: second)
-    assert after.show().counts.documents == 0  # no half document can be found
-    report = after.index([tmp_path / "docs"])
-    assert report.reused == len(first.texts) > 0 and set(first.texts).isdisjoint(second.texts)
-    assert after.verify() == []

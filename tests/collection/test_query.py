@@ -1,13 +1,16 @@
 import shutil
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from searchkit.collection import index_pipeline
 from searchkit.collection.library import Library
-from searchkit.errors import CollectionNotFound, LibraryError, QueryInvalid, UsageError
+from searchkit.errors import CollectionNotFound, LibraryError, QueryInvalid, RecipeMismatch, UsageError
 from searchkit.library.database import FILE_NAME, Database
+from searchkit.profile import Profile
 from tests.collection.conftest import write
+from tests.fakes import WordEmbedder
 
 
 def found(library, text, **options):
@@ -200,8 +203,8 @@ def test_the_one_file_that_is_the_truth_is_enough(library, many, library_folder,
 def test_best_sentences_come_from_the_passages(library, docs):
     write(docs / "long.md", "Cups are blue. A new laptop is ordered in the portal. Chairs are grey.\n")
     library.index([docs])
-    result = library.query("order a laptop")
-    shown = dict(zip([hit.document for hit in result.hits], library.best_sentences(result), strict=True))
+    result, sentences = library.query_with_sentences("order a laptop")
+    shown = dict(zip([hit.document for hit in result.hits], sentences, strict=True))
     assert shown["long.md"] == "A new laptop is ordered in the portal."
 
 
@@ -211,3 +214,65 @@ def test_batches_follow_the_models_speed_within_bounds(library, docs, monkeypatc
     for number in range(200):
         write(docs / f"{number}.txt", f"Thing {number} is here.")
     assert library.index([docs]).passages == 203
+
+
+def test_a_collection_made_anew_while_the_model_loads_is_never_mixed(library_folder, many):
+    """Between choosing a Collection and searching it lie seconds in which others may replace it."""
+
+    class Meddling(WordEmbedder):
+        done = False
+
+        def embed(self, texts, instruction=""):
+            if not self.done:
+                self.done = True
+                other = Library(library_folder, open_model=lambda model: WordEmbedder(weights="words-2"))
+                other.remove("company-docs")
+                other.index([many])
+            return super().embed(texts, instruction)
+
+    with pytest.raises(RecipeMismatch, match="words-2"):
+        Library(library_folder, open_model=lambda model: Meddling()).query("item 7")
+
+
+def test_sentences_come_from_the_model_that_was_asked_for(library_folder, docs):
+    def open_model(name):
+        if name == "gone":
+            raise AssertionError("the stored model was opened")
+        return WordEmbedder(name)
+
+    Library(library_folder, open_model=WordEmbedder).index([docs], model="gone")
+    moved = Library(library_folder, open_model=open_model)
+    result, sentences = moved.query_with_sentences("laptop", model="elsewhere")
+    assert result.model == "elsewhere" and len(sentences) == len(result.hits) == 3
+
+
+def test_hits_below_the_profiles_threshold_are_left_out(library, docs):
+    table = Profile.load("company-docs").to_dict()
+    table["defaults"]["threshold"] = 0.6
+    profile = Profile.from_dict(table)
+    library.index([docs], profile=profile)
+    scores = [hit.score for hit in library.query("order a new laptop in the portal").hits]
+    assert len(scores) == 1 and scores[0] >= 0.6
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("UPDATE vectors SET vector = x'00ff' WHERE text_id = 3", "has 2 bytes, expected 256"),
+        ("UPDATE texts SET text = CAST(x'ff41' AS TEXT) WHERE text_id = 3", "Could not decode"),
+        ("UPDATE collections SET profile = '{'", "is no JSON"),
+        ("DROP TABLE loose_texts", None),
+        ("DELETE FROM vectors WHERE text_id = 3", "1 passages have no vector"),
+    ],
+)
+def test_damage_is_reported_by_verify_and_never_a_traceback(library, many, library_folder, damage, said):
+    with Database.write(library_folder) as db, db.transaction() as tx:
+        tx.run("PRAGMA defer_foreign_keys = ON")
+        tx.run(damage)
+    try:
+        problems = library.verify()
+    except LibraryError as error:
+        problems = [error.message]
+    assert said is None or any(said in problem for problem in problems)
+    with suppress(LibraryError):  # anything else would be a traceback
+        library.query("item 3 costs 9", k=40)

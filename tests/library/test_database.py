@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from searchkit.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryNotWritable, LibraryTooNew
+from searchkit.library import database, migrations
 from searchkit.library.database import FILE_NAME, Database
 from searchkit.library.migrations import KNOWN
 
@@ -77,12 +78,38 @@ def test_a_library_of_a_newer_searchkit_is_refused(library_folder):
             open_it(library_folder)
 
 
-def test_an_older_library_is_migrated_when_read(library_folder):
-    library_folder.mkdir()
-    sqlite3.connect(library_folder / FILE_NAME).close()
+def test_an_older_library_is_migrated_when_read(library_folder, monkeypatch):
+    Database.write(library_folder).close()
+
+    def m002_added_later(tables):
+        tables.execute("CREATE TABLE later (x)")
+
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m002_added_later))
+    monkeypatch.setattr(database, "KNOWN", (*KNOWN, "m002_added_later"))
     with Database.read(library_folder) as db:
         applied = [row[0] for row in db.rows("SELECT name FROM _sqlite_migrations ORDER BY id")]
-    assert applied == list(KNOWN)
+        assert db.rows("SELECT * FROM later") == []
+    assert applied == [*KNOWN, "m002_added_later"]
+
+
+def test_a_library_that_is_just_being_made_is_not_there_yet(library_folder):
+    library_folder.mkdir()
+    sqlite3.connect(library_folder / FILE_NAME).close()
+    with pytest.raises(LibraryError, match="there is no Library"):
+        Database.read(library_folder)
+
+
+def test_a_path_that_is_not_utf8_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(LibraryNotWritable, match="not valid UTF-8"):
+        Database.write(tmp_path / "caf\udce9")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_parent_folder_is_named(open_folder, unprivileged):
+    Database.write(open_folder / "inner" / "library").close()
+    (open_folder / "inner").chmod(0)
+    with unprivileged(), pytest.raises(LibraryError, match="cannot be looked at"):
+        Database.read(open_folder / "inner" / "library")
 
 
 def test_another_programs_database_is_left_alone(library_folder):
@@ -113,7 +140,7 @@ def test_a_damaged_page_is_reported(library_folder):
         )
     path = library_folder / FILE_NAME
     data = bytearray(path.read_bytes())
-    data[-30_000:-20_000] = b"\xff" * 10_000
+    data[len(data) // 3 : 2 * len(data) // 3] = b"\xff" * (2 * len(data) // 3 - len(data) // 3)
     path.write_bytes(data)
     with Database.read(library_folder) as db:
         assert db.problems() != []

@@ -4,7 +4,7 @@ import pytest
 from searchkit.vector_index.choose import snapshot_is_due
 from searchkit.vector_index.faiss_index import write_index
 from searchkit.vector_index.protocol import DamagedIndex
-from searchkit.vector_index.snapshot import open_snapshot, publish, sweep
+from searchkit.vector_index.snapshot import file_name, open_snapshot, publish, sweep
 
 IDS = np.arange(5, dtype=np.int64)
 VECTORS = np.eye(5, dtype=np.float32)
@@ -39,17 +39,27 @@ def test_a_published_file_opens_with_what_was_noted_of_it(tmp_path):
 
 
 def test_a_failed_write_leaves_the_published_file_alone(tmp_path):
-    publish(tmp_path / "a.faiss", write)
-    before = (tmp_path / "a.faiss").read_bytes()
+    final = tmp_path / file_name(1, 1, 7)
+    publish(final, write)
+    before = final.read_bytes()
 
     def break_off(path):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        publish(tmp_path / "a.faiss", break_off)
-    assert (tmp_path / "a.faiss").read_bytes() == before
-    assert sweep(tmp_path, {"a.faiss"}) == ["a.faiss.part"]
+        publish(final, break_off)
+    assert final.read_bytes() == before
+    assert sweep(tmp_path, {final.name}) == [f"{final.name}.part"]
+
+
+def test_sweeping_leaves_what_is_not_ours(tmp_path):
+    for name in ("movie.mkv.part", "mine.faiss", "flat-notes.faiss"):
+        (tmp_path / name).write_text("theirs")
+    (tmp_path / file_name(1, 1, 1)).mkdir()  # even a folder in the way is no reason to stop
+    (tmp_path / file_name(1, 1, 2)).write_text("ours, superseded")
+    assert sweep(tmp_path, set()) == [file_name(1, 1, 2)]
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "flipped", "foreign"])
