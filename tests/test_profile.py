@@ -1,9 +1,12 @@
 import dataclasses
+import tomllib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from searchkit.errors import ProfileInvalid, ProfileNotFound
-from searchkit.profile import Profile, profile_files, profiles_folder
+from searchkit.profile import Instruction, Profile, profile_files, profiles_folder
 
 SHIPPED = [
     "classification",
@@ -119,3 +122,11 @@ def test_one_instruction_for_retrieval_is_refused(tmp_path):
 def test_profiles_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Profile.load("company-docs").k = 3  # type: ignore[misc]
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
+def test_any_profile_survives_its_toml(literal, domain, text_type, sentence):
+    """Whatever characters an Instruction has, an empty literal among them."""
+    query = Instruction(domain=domain, text_type=text_type or "x", task_sentence=sentence)
+    profile = Profile(name="any", document=Instruction(literal=literal), query=query)
+    assert Profile.from_dict({"name": "any", **tomllib.loads(profile.to_toml())}) == profile

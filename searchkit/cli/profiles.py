@@ -82,10 +82,9 @@ def new_profile(
     profile = Profile.from_dict(table)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(profile.to_toml())
-    except FileExistsError:
-        raise UsageError(f"{path} is already there", remedy="edit it, or choose another name") from None
+        if path.exists():
+            raise UsageError(f"{path} is already there", remedy="edit it, or choose another name")
+        path.write_text(profile.to_toml(), encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}", remedy="write it elsewhere: -o FILE.toml"

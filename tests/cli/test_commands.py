@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from searchkit.collection import library as library_module
+from searchkit.profile import profiles_folder
 from tests.collection.conftest import write
 
 HIT_FIELDS = ["rank", "score", "document", "passage_id", "heading", "start", "end", "text", "metadata"]
@@ -159,3 +161,65 @@ def test_file_names_of_every_kind_are_shown(searchkit, tmp_path):
     assert {hit["document"] for hit in hits} == set(names)
     shown = searchkit("query", "matter number")[1]
     assert "[bold]markup[/bold].md" in shown and "new line.md" in shown
+
+
+@pytest.mark.parametrize("name", ["[/red] c", "[red]c", "é :smile:"])
+def test_markup_in_names_is_shown_as_it_is(searchkit, docs, name):
+    assert searchkit("index", docs, "-c", name)[0] == 0
+    for arguments in (["collections"], ["show", name], ["query", "laptop", "-c", name]):
+        code, out, _ = searchkit(*arguments)
+        assert code == 0 and name in out
+
+
+def test_nothing_that_a_terminal_obeys_is_printed_from_documents(searchkit, tmp_path):
+    write(
+        tmp_path / "docs" / "bell\x07.md",
+        "# Evil \x1b[31m heading\n\nText with \x1b[2J in the middle of it.\n",
+    )
+    assert searchkit("index", tmp_path / "docs")[0] == 0
+    code, out, _ = searchkit("query", "text in the middle")
+    assert code == 0 and "\x07" not in out and "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["index", "~nosuchuser/docs"], "no such file or folder"),
+        (["index", ".", "--profile", "~nosuchuser/mine.toml"], "there is no profile file"),
+    ],
+)
+def test_a_home_that_is_not_there_is_no_traceback(searchkit, arguments, said):
+    code, _, err = searchkit(*arguments)
+    assert code == 2 and said in err and "Traceback" not in err
+
+
+def test_a_broken_profile_does_not_hide_the_others(searchkit):
+    write(profiles_folder() / "broken.toml", "task = [")
+    code, out, err = searchkit("profiles", "list")
+    assert code == 0 and "company-docs" in out and "broken.toml" in err
+
+
+def test_a_new_profile_may_be_named_with_its_suffix(searchkit, docs):
+    assert searchkit("profiles", "new", "mine.toml")[0] == 0
+    assert [path.name for path in profiles_folder().iterdir()] == ["mine.toml"]
+    assert searchkit("index", docs, "--profile", "mine")[0] == 0
+
+
+def test_a_profile_that_cannot_be_written_is_no_traceback(searchkit, tmp_path):
+    write(tmp_path / "in the way", "a file")
+    code, _, err = searchkit("profiles", "new", "mine", "-o", tmp_path / "in the way" / "mine.toml")
+    assert code == 2 and "cannot be written" in err
+
+
+def test_what_nobody_expected_is_still_a_sentence(searchkit, docs, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(library_module.Library, "query", fail)
+    code, _, err = searchkit("query", "x", "--json")
+    assert (
+        code == 1 and "ZeroDivisionError" in err and "SEARCHKIT_TRACEBACK" in err and "Traceback" not in err
+    )
+    monkeypatch.setenv("SEARCHKIT_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        searchkit("query", "x", "--json")

@@ -1,8 +1,9 @@
 """What shows only between processes: interrupts, two writers, a reader beside a writer, full disks."""
 
+import contextlib
 import json
 import os
-import resource
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from searchkit.collection.library import Library
+from searchkit.errors import CollectionNotFound, LibraryError
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
 
@@ -29,11 +31,9 @@ def many(tmp_path):
 def wait_for_passages(library_folder, least):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        try:
+        with contextlib.suppress(LibraryError, CollectionNotFound):  # not made yet
             if (count := Library(library_folder).show("company-docs").counts.passages) >= least:
                 return count
-        except Exception:
-            pass
         time.sleep(0.02)
     raise AssertionError("the index run committed nothing")
 
@@ -84,6 +84,8 @@ def test_a_query_during_an_index_run_sees_what_is_committed(process, many, libra
 
 @pytest.mark.slow
 def test_a_full_disk_stops_with_a_message_and_keeps_what_was_committed(process, many, library_folder):
+    resource = pytest.importorskip("resource")
+
     def small_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
 
@@ -149,3 +151,40 @@ def test_an_undecodable_file_name_is_indexed_and_shown(process, library_folder, 
     assert json.loads(out)["added"] == 1
     out, _ = process("query", "coffee", "--library", library_folder, "--json").communicate(timeout=60)
     assert json.loads(out)["hits"][0]["document"] == "caf%E9.md"
+
+
+def test_json_is_json_on_any_terminal(process, library_folder, tmp_path):
+    write(tmp_path / "docs" / "käse.md", "Käse und Brötchen 🎉 kosten wenig.")
+    process("index", tmp_path / "docs", "--library", library_folder).communicate(timeout=60)
+    latin = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    out, err = process("query", "Käse", "--library", library_folder, "--json", env=latin).communicate(
+        timeout=60
+    )
+    assert err == "" and json.loads(out)["hits"][0]["document"] == "käse.md" and out.isascii()
+
+
+@pytest.mark.slow
+def test_progress_with_rate_and_time_left_is_shown_on_a_terminal(many, library_folder):
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "tests.cli.word_searchkit",
+        "index",
+        str(many),
+        "--library",
+        str(library_folder),
+    ]
+    slow = {**os.environ, "SLOW_S": "0.15", "COLUMNS": "120", "TERM": "xterm"}
+    with subprocess.Popen(command, cwd=ROOT, env=slow, stdout=subprocess.PIPE, stderr=theirs) as running:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux ends a terminal whose other side is closed with an error
+            while part := os.read(ours, 65_536):
+                shown += part
+    os.close(ours)
+    assert running.returncode == 0
+    text = shown.decode()
+    assert "/200 files" in text and "passages/s" in text and "0:00:0" in text
+    assert re.search(r"\b(?!0/|200/)\d+/200 files", text)  # it follows what is embedded and stored
