@@ -35,6 +35,7 @@ OWNERS: dict[str, set[str]] = {
     "faiss": {"vector_index"},
     "torch": MODEL_PARTS,
     "transformers": MODEL_PARTS,
+    "tokenizers": MODEL_PARTS,
     "onnxruntime": {"embedding", "export"},
     "kreuzberg": {"documents"},
     "lxml": {"documents"},

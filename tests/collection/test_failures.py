@@ -6,7 +6,7 @@ from searchkit.collection import index_pipeline, plan
 from searchkit.collection.library import Library
 from searchkit.profile import Profile
 from tests.collection.conftest import write
-from tests.fakes import WordEmbedder
+from tests.fakes import InterruptedEmbedder, WordEmbedder
 
 
 def documents(result):
@@ -59,13 +59,7 @@ def test_a_stopped_run_goes_on_where_it_was(library_folder, docs):
     for number in range(300):
         write(docs / "many" / f"{number:03}.txt", f"Rule number {number} speaks of item {number * 7}.\n")
 
-    class Interrupted(WordEmbedder):
-        def embed_counted(self, texts, instruction=""):
-            if self.texts:
-                raise KeyboardInterrupt
-            return super().embed_counted(texts, instruction)
-
-    first, second = Interrupted(), WordEmbedder()
+    first, second = InterruptedEmbedder(), WordEmbedder()
     with pytest.raises(KeyboardInterrupt):
         Library(library_folder, open_model=lambda model: first).index([docs])
     report = Library(library_folder, open_model=lambda model: second).index([docs])
@@ -77,13 +71,7 @@ def test_a_large_file_interrupted_in_its_middle_keeps_its_vectors(library_folder
     lines = "\n\n".join(f"Paragraph {i} is about matter {i * 13} " + "and so on " * 30 for i in range(600))
     write(tmp_path / "docs" / "large.txt", lines)
 
-    class Interrupted(WordEmbedder):
-        def embed_counted(self, texts, instruction=""):
-            if self.texts:
-                raise KeyboardInterrupt
-            return super().embed_counted(texts, instruction)
-
-    first, second = Interrupted(), WordEmbedder()
+    first, second = InterruptedEmbedder(), WordEmbedder()
     with pytest.raises(KeyboardInterrupt):
         Library(library_folder, open_model=lambda model: first).index([tmp_path / "docs"])
     after = Library(library_folder, open_model=lambda model: second)
@@ -98,13 +86,7 @@ def test_vectors_of_an_interrupted_run_survive_the_runs_of_other_collections(lib
     write(tmp_path / "large" / "large.txt", lines)
     write(tmp_path / "small" / "small.txt", "A small page.")
 
-    class Interrupted(WordEmbedder):
-        def embed_counted(self, texts, instruction=""):
-            if self.texts:
-                raise KeyboardInterrupt
-            return super().embed_counted(texts, instruction)
-
-    first, second = Interrupted(), WordEmbedder()
+    first, second = InterruptedEmbedder(), WordEmbedder()
     with pytest.raises(KeyboardInterrupt):
         Library(library_folder, open_model=lambda model: first).index([tmp_path / "large"], collection="z")
     after = Library(library_folder, open_model=lambda model: second)
