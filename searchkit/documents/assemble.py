@@ -12,9 +12,8 @@ from searchkit.documents.decode import without_surrogates
 from searchkit.errors import DocumentError
 from searchkit.records import Heading, JsonValue
 
-METADATA_NODES = (
-    2_000  # values kept of one file's front matter or row: aliases in YAML can unfold without end
-)
+# Values kept of one file's front matter or row: aliases in YAML can unfold without end.
+METADATA_NODES = 2_000
 METADATA_DEPTH = 8
 HEADING_CHARACTERS = 200
 

@@ -7,25 +7,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from searchkit.documents.mend import mend
+from searchkit.documents.reading import is_panic
 from searchkit.documents.sections import Group, groups, page_of, pieces
+from searchkit.errors import DocumentError
 from searchkit.profile import Chunking
 from searchkit.records import Document, Passage
 
-BATCH_CHARACTERS = (
-    1 << 18
-)  # cut and counted together: large enough for the tokenizer's threads, small to hold
+# Cut and counted together: large enough for the tokenizer's threads, small to hold.
+BATCH_CHARACTERS = 1 << 18
 SAMPLE_CHARACTERS = 450  # of a piece, counted to tell how many characters a token has there
 SURE_CHARACTERS_PER_TOKEN = 3.5  # prose and code seldom have fewer
-MOST_CHARACTERS_PER_TOKEN = (
-    12  # a megabyte without spaces is one token to WordPiece, and no passage to anybody
-)
+# A megabyte without spaces is one token to WordPiece, and no passage to anybody.
+MOST_CHARACTERS_PER_TOKEN = 12
 FILL = 0.95  # of what the sample promises; the sample errs, and cutting again costs more than room
 FILL_AGAIN = 0.9
 LONGEST_LEAD = 0.3  # of a passage's characters that headings may take and still be kept with their text
+SMALL_REST = 0.25  # of what a span may hold; a smaller last one is made larger
+EVEN_SHARE = 0.58  # of the last two spans together: half, and room for a border
+MENDED = 1.1  # of what a span may hold, if it takes a fence or a heading from its neighbour
 CONTEXT_SHARE = 0.5  # of the capacity; a longer context is shortened
-TITLE_LOOKED_FOR = (
-    300  # characters at the beginning of a passage that make a title in the context superfluous
-)
+# Characters at the beginning of a passage that make a title in the context superfluous.
+TITLE_LOOKED_FOR = 300
 
 HEADING_SEPARATOR = " > "
 
@@ -67,7 +70,22 @@ def chunk(
     'document' there is one Passage, however long.
 
     The same Document always gives the same Passages, and an edit changes only those near it.
+
+    Raises: DocumentError: the text makes a library panic.
     """
+    try:
+        yield from _chunk(document, chunking, capacity, count_tokens)
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise DocumentError(
+            f"cannot be cut into passages: {error}"[:300], remedy="convert the file to plain text"
+        ) from error
+
+
+def _chunk(
+    document: Document, chunking: Chunking, capacity: int, count_tokens: CountTokens
+) -> Iterator[Passage]:
     if chunking.unit == "document":
         yield from _whole(document, chunking)
         return
@@ -163,12 +181,13 @@ class _Cutter:
             # A heading stays with the text below it: the splitter would give it a passage of its own.
             lead = piece.group.body_start(self._text) - start if start == piece.group.start else 0
             lead = lead if lead <= characters * LONGEST_LEAD else 0
-            splitter = _splitter(self._document.kind, characters - lead)
             found = [
-                (place + lead, place + lead + len(text))
-                for place, text in splitter.chunk_indices(span[lead:])
+                (first + lead, last + lead)
+                for first, last in _split(self._document.kind, span[lead:], characters - lead)
             ]
             found[:1] = [(0, found[0][1])] if found else []
+            if self._document.kind in _MARKDOWN:
+                found = mend(span, found, min(int(characters * MENDED), len(span) - 1))
         cuts = []
         for first, last in found:
             trimmed = _trimmed(self._text, start + first, start + last)
@@ -258,8 +277,10 @@ def _shorter(frame: _Frame) -> Iterator[str]:
 
 
 def _title_unless_said(title: str, text: str) -> str:
-    """The title, or '' if the text begins by saying it."""
-    return "" if title.casefold() in text[:TITLE_LOOKED_FOR].casefold() else title
+    """The title, or '' if the text begins by saying it: as words, 'three' does not say 'HR'."""
+    said, beginning = title.casefold(), text[:TITLE_LOOKED_FOR].casefold()
+    found = said in beginning and re.search(rf"(?<!\w){re.escape(said)}(?!\w)", beginning)
+    return "" if found or not said else title
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
@@ -270,6 +291,21 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
         return None
     start += len(span) - len(span.lstrip())
     return start, start + len(bare)
+
+
+def _split(kind: str, text: str, characters: int) -> list[tuple[int, int]]:
+    """Cut text into spans of at most so many characters; a small rest is evened out with the span before."""
+    found = [(place, place + len(part)) for place, part in _splitter(kind, characters).chunk_indices(text)]
+    if len(found) > 1 and found[-1][1] - found[-1][0] < SMALL_REST * characters:
+        start, end = found[-2][0], found[-1][1]
+        half = min(characters, int((end - start) * EVEN_SHARE) + 1)
+        even = [
+            (start + place, start + place + len(part))
+            for place, part in _splitter(kind, half).chunk_indices(text[start:end])
+        ]
+        if len(even) == 2 and even[1][1] - even[1][0] > found[-1][1] - found[-1][0]:
+            found[-2:] = even
+    return found
 
 
 def _splitter(kind: str, characters: int) -> Any:

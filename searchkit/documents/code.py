@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
-from searchkit.documents.decode import decode
-from searchkit.documents.reading import LoadOptions, read_bytes
+from searchkit.documents.decode import decode, without_template_tags
+from searchkit.documents.reading import LoadOptions, read_bytes, suffix_of
 from searchkit.records import Document, Heading, SourceFile
 
 HEADING_LINE = 300  # longer lines are data or minified, not definitions
@@ -67,12 +66,13 @@ CODE_SUFFIXES = tuple(_LANGUAGES)
 def load_code(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
     """Yield one Document whose text is the file's; its headings are the lines that open definitions."""
     text, encoding = decode(read_bytes(source, options.limits))
-    language = _LANGUAGES.get(source.path.suffix.lower(), "")
+    text = without_template_tags(source.name, text)
+    language = _LANGUAGES.get(suffix_of(source.name), "")
     yield Document(
         name=source.name,
         kind="code",
         text=text,
-        title=PurePosixPath(source.name).name,
+        title="",
         headings=tuple(definitions(text, language)) if language else (),
         metadata={"encoding": encoding} if encoding else {},
     )

@@ -15,7 +15,21 @@ NUL_SHARE = 0.1  # the same for NUL, which exports of databases leave in fields
 HIGH_SHARE = 0.35  # cp1252 text with more characters above ASCII than this is another code page's
 
 _CONTROLS = bytes(set(range(32)) - {0, 7, 8, 9, 10, 11, 12, 13, 27})  # bell to escape occur in terminal logs
+_BARE_MARKS = re.compile(r"^ {0,3}#{1,6}[ \t]+$", re.M)
 _SURROGATES = re.compile("[\ud800-\udfff]")
+# What browsers take a declared name for: exports name a standard and mean the code page that contains it.
+_DECLARED_FOR = {
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+}
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is its beginning
@@ -82,6 +96,15 @@ def decode(data: bytes) -> tuple[str, str]:
     return tidy_newlines(text), encoding.label
 
 
+def declared_codec(name: str) -> str:
+    """The Python codec to read text with that is declared to be in `name`; '' if nobody knows it."""
+    try:
+        found = codecs.lookup(name.strip())
+    except (LookupError, ValueError):
+        return ""
+    return _DECLARED_FOR.get(found.name, found.name) if found._is_text_encoding else ""
+
+
 def tidy_newlines(text: str) -> str:
     """Make every line end a line feed, and every NUL a space."""
     if "\r" in text:
@@ -110,6 +133,15 @@ def spans_between(text: str, opening: str, closing: str) -> Iterator[tuple[int, 
     while (start := text.find(opening, end)) >= 0 and (end := text.find(closing, start + len(opening))) >= 0:
         end += len(closing)
         yield start, end
+
+
+def without_template_tags(name: str, text: str) -> str:
+    """`text` with ERB's tags blanked if the name ends in '.erb'; so are bare heading marks."""
+    if not name.lower().endswith(".erb") or "<%" not in text:
+        return text
+    blanked = blank(text, spans_between(text, "<%", "%>"))
+    marks = (match.span() for match in _BARE_MARKS.finditer(blanked))
+    return blank(blanked, (span for span in marks if text[slice(*span)] != blanked[slice(*span)]))
 
 
 def _utf16_without_mark(sample: bytes) -> str:

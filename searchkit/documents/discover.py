@@ -16,13 +16,10 @@ from searchkit.documents.load import is_supported
 from searchkit.errors import UsageError
 from searchkit.records import Failure, SourceFile
 
-LIBRARY_FILE, DATABASE_MARK = (
-    "library.db",
-    b"SQLite format 3\0",
-)  # a folder that holds one is a Library, no source
+# A folder that holds such a file is a Library, no source.
+LIBRARY_FILE, DATABASE_MARK = "library.db", b"SQLite format 3\0"
 
 _LOOKS_ESCAPED = re.compile(r"%(?=25|[89A-F][0-9A-F])")
-_ESCAPED = re.compile(r"%(25|[89A-F][0-9A-F])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +28,9 @@ class Discovery:
 
     files: tuple[SourceFile, ...]  # by name
     failures: tuple[Failure, ...]  # by name: folders that cannot be listed, links that lead nowhere or out
-    skipped: Mapping[str, int] = field(
-        default_factory=lambda: MappingProxyType({})
-    )  # suffix -> files not read
+    # Suffix -> files not read.
+    skipped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     ignored: int = 0  # files and folders left out by rules
-
-    @property
-    def skipped_files(self) -> int:
-        """How many files were left out because no loader reads their kind."""
-        return sum(self.skipped.values())
 
 
 def discover(root: Path, *, exclude: Sequence[Path] = ()) -> Discovery:
@@ -79,11 +70,6 @@ def escape_name(name: str) -> str:
         )
         return name.encode("utf-8", "replace").decode("utf-8")
     return _guarded(name)
-
-
-def unescape_name(name: str) -> str:
-    """Return the name that `escape_name` was given, for use with the file system."""
-    return _ESCAPED.sub(lambda match: "%" if match[1] == "25" else chr(0xDC00 + int(match[1], 16)), name)
 
 
 def _guarded(name: str) -> str:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from searchkit.documents.assemble import Assembly, one_line, table_row
-from searchkit.documents.decode import blank, decode, find_encoding, spans_between, tidy_newlines
+from searchkit.documents.decode import (
+    blank,
+    declared_codec,
+    decode,
+    find_encoding,
+    spans_between,
+    tidy_newlines,
+    without_template_tags,
+)
 from searchkit.documents.prose import take_front_matter
 from searchkit.documents.reading import LoadOptions, read_bytes, too_large, words
 from searchkit.errors import DocumentError
@@ -28,6 +36,8 @@ _BLOCKS = words(
     "caption"
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_NOFRAMES = re.compile(r"(</?)noframes\b", re.I)
+_TOO_DEEP = re.compile("excessive depth|resource limit", re.I)
 
 
 def load_html(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
@@ -37,8 +47,7 @@ def load_html(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         raise too_large(source.size, limits.tree_bytes)
     markup, encoding = _decode_html(read_bytes(source, limits))
     fields, markup = take_front_matter(markup)
-    if source.name.lower().endswith(".erb"):
-        markup = blank(markup, spans_between(markup, "<%", "%>"))
+    markup = without_template_tags(source.name, markup)
     if fields or "<html" not in markup[:DECLARATION_BYTES].lower():  # a template: its tags are no text
         for opening, closing in (("{%", "%}"), ("{{", "}}"), ("{#", "#}")):
             markup = blank(markup, spans_between(markup, opening, closing))
@@ -64,17 +73,28 @@ def read_html(markup: str, assembly: Assembly) -> str:
 
     if not markup.strip():
         return ""
-    parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_pis=True)
+    # Without huge_tree libxml2 stops at a depth of 256 or a text of 10 MB, and says so in its log only.
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_pis=True, huge_tree=True)
+    # What stands in <noframes> is text to libxml2, though only pages of frames hide it.
+    markup = _NOFRAMES.sub(r"\1div", markup)
     try:
         root = etree.fromstring(markup.encode("utf-8", "replace"), parser)
     except etree.XMLSyntaxError as error:
         raise DocumentError(
             f"cannot be parsed as HTML: {error}", remedy="check that the file is HTML"
         ) from error
+    if any(_TOO_DEEP.search(entry.message) for entry in parser.error_log):
+        raise DocumentError(
+            "is nested too deeply to be read whole: expected at most 2,048 levels",
+            remedy="convert it to text or Markdown",
+        )
     if root is None:
         return ""
     title = root.find(".//title")
     content = _content(root)
+    heading = _heading_outside(root, content)
+    if heading is not None:
+        assembly.heading(1, "".join(heading.itertext()))
     _Page(assembly).walk(etree.iterwalk(content, events=("start", "end", "comment")), content)
     return one_line("".join(title.itertext())) if title is not None else ""
 
@@ -183,6 +203,18 @@ def _content(root: Any) -> Any:
     return root if body is None else body
 
 
+def _heading_outside(root: Any, content: Any) -> Any:
+    """The page's only h1, if the walk over its content passes it by: it stands in the page's header."""
+    found = root.findall(".//h1")
+    if len(found) != 1:
+        return None
+    line = [found[0], *found[0].iterancestors()]
+    if any(_is_unseen(part) and part.tag != "header" and part.get("role") != "banner" for part in line):
+        return None
+    within = line[: line.index(content)] if content in line else line
+    return found[0] if content not in line or any(_is_unseen(part) for part in within) else None
+
+
 def _is_unseen(element: Any) -> bool:
     """Whether a reader does not see the element, or sees it on every page of the site."""
     tag = element.tag
@@ -196,8 +228,8 @@ def _is_unseen(element: Any) -> bool:
 
 
 def _is_layout(row: Any) -> bool:
-    """Whether a table row holds another table, and so arranges the page instead of data."""
-    return row.find(".//table") is not None
+    """Whether a table row holds another table, headings or code, and so arranges the page instead of data."""
+    return next(row.iterdescendants("table", "pre", *_HEADINGS), None) is not None
 
 
 def _decode_html(data: bytes) -> tuple[str, str]:
@@ -208,10 +240,8 @@ def _decode_html(data: bytes) -> tuple[str, str]:
         try:
             data.decode("utf-8")
         except UnicodeDecodeError:
-            try:
-                name = codecs.lookup(encoding).name
-                if name not in ("utf-8", "utf-16", "utf-32") and codecs.lookup(name)._is_text_encoding:
+            name = declared_codec(encoding)
+            if name and name not in ("utf-8", "utf-16", "utf-32"):
+                with suppress(UnicodeError):  # not the page's after all: judge by the bytes
                     return tidy_newlines(data.decode(name, "replace")), name
-            except (LookupError, UnicodeError):
-                pass  # an encoding that nobody knows, or not the page's: judge by the bytes
     return decode(data)

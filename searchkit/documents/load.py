@@ -20,7 +20,16 @@ from searchkit.documents.notebook import load_notebook
 from searchkit.documents.pdf import load_pdf
 from searchkit.documents.pptx import load_pptx
 from searchkit.documents.prose import load_markdown, load_text
-from searchkit.documents.reading import Limits, Loader, LoadOptions, too_large, words
+from searchkit.documents.reading import (
+    TEMPLATE_SUFFIX,
+    Limits,
+    Loader,
+    LoadOptions,
+    is_panic,
+    suffix_of,
+    too_large,
+    words,
+)
 from searchkit.documents.rows import load_csv, load_jsonl
 from searchkit.documents.xlsx import load_xlsx
 from searchkit.errors import DocumentError, DocumentUnavailable
@@ -49,8 +58,7 @@ _LOADERS: dict[str, tuple[str, Loader]] = {
     )
     for suffix in suffixes.split()
 }
-_TEMPLATE_SUFFIX = ".erb"  # page.html.md.erb is Markdown, page.html.erb and layout.erb are HTML
-_TEMPLATES = frozenset(("markdown", "html"))
+_TEMPLATES = frozenset(("markdown", "text", "html", "code"))
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _PLAIN_NAMES = words("readme license licence copying changelog changes authors contributing notice todo")
 _CODE_NAMES = words("makefile dockerfile jenkinsfile rakefile gemfile vagrantfile procfile")
@@ -58,7 +66,7 @@ _CODE_NAMES = words("makefile dockerfile jenkinsfile rakefile gemfile vagrantfil
 
 def supported_suffixes() -> frozenset[str]:
     """The suffixes that have a loader, in lower case with their dot."""
-    return frozenset((*_LOADERS, _TEMPLATE_SUFFIX))
+    return frozenset((*_LOADERS, TEMPLATE_SUFFIX))
 
 
 def is_supported(name: str) -> bool:
@@ -91,9 +99,8 @@ def load(
     except MemoryError as error:
         raise DocumentUnavailable("needs more memory than there is", remedy="split the file") from error
     except BaseException as error:
-        # A panic of a Rust extension derives from BaseException; so do Ctrl-C and exit, which must pass.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise  # Ctrl-C and exit
         what = f"{type(error).__name__}: {error}".strip().rstrip(":")
         raise DocumentError(
             f"cannot be read as {source.path.suffix.lstrip('.') or 'text'}: {what[:300]}",
@@ -126,8 +133,9 @@ def _load(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
 def _find_loader(name: str) -> Loader | None:
     base = PurePosixPath(name).name.lower()
     stem, dot, _ = base.rpartition(".")
-    if base.endswith(_TEMPLATE_SUFFIX):
-        kind, loader = _LOADERS.get(PurePosixPath(stem).suffix, ("", load_html))
+    if base.endswith(TEMPLATE_SUFFIX):
+        # page.html.md.erb is Markdown, unit.yml.erb is code, page.html.erb and layout.erb are HTML.
+        kind, loader = _LOADERS.get(suffix_of(base), ("", load_html))
         return loader if kind in _TEMPLATES else load_html
     if dot and stem:
         found = _LOADERS.get(f".{base.rpartition('.')[2]}")

@@ -21,6 +21,10 @@ LEAST_LETTERS = 12  # on all pages together; fewer are a stamp on a scan
 HEADING_CANDIDATE = 130  # characters; the looks of longer lines are not asked for
 BOLD_WEIGHT = 600
 ITALIC_FLAG = 1 << 6  # of a font descriptor
+# Of a character's size. pdfium breaks a line wherever the file moves its pen, in some files at every word.
+SAME_BASELINE = 0.25
+LEAST_SPACE, WIDEST_SPACE = 0.08, 3.0  # between two runs of one line; wider is another column
+OVERLAP = 0.5
 
 # pdfium must never be entered by two threads at a time.
 _PDFIUM = threading.Lock()
@@ -128,33 +132,95 @@ def _page(document: Any, index: int) -> _Page:
 
 
 def _lines(textpage: Any, text: str) -> Iterator[Line]:
-    from pypdfium2 import raw
-
-    name = ctypes.create_string_buffer(128)
-    flags = ctypes.c_int()
-    position = 0
+    """Yield the lines of a page; those that pdfium breaks between words of one baseline are whole again."""
+    characters = _Characters(textpage)
+    held: list[str] = []
+    start = end = position = 0  # places in `text` of the first and the last character of what is held
     for shown in text.split("\n"):
-        tidied = tidy(shown)
-        if tidied:
-            place = position + len(shown) - len(shown.lstrip())
-            char = raw.FPDFText_GetCharIndexFromTextIndex(textpage, place)
-            bold = italic = False
-            if len(tidied) <= HEADING_CANDIDATE:
-                raw.FPDFText_GetFontInfo(textpage, char, name, len(name), ctypes.byref(flags))
-                font = name.value.lower()
-                bold = b"bold" in font or b"black" in font or b"heavy" in font
-                bold = bold or raw.FPDFText_GetFontWeight(textpage, char) >= BOLD_WEIGHT
-                italic = b"italic" in font or b"oblique" in font or bool(flags.value & ITALIC_FLAG)
-            yield Line(tidied, round(_height(raw, textpage, char), 1), bold, italic)
+        bare = shown.strip()
+        first = position + len(shown) - len(shown.lstrip())
         position += len(shown) + 1
+        if not bare:
+            continue
+        if held and (gap := characters.gap(end, first)) is not None:
+            held += [gap if text[end + 1 : end + 2] != " " else " ", bare]
+        else:
+            if line := _line(held, characters, text, start, end):
+                yield line
+            held, start = [bare], first
+        end = first + len(bare) - 1
+    if line := _line(held, characters, text, start, end):
+        yield line
 
 
-def _height(raw: Any, handle: Any, char: int) -> float:
-    """How large a character is shown, in points; the font's own size knows nothing of the page's scale."""
-    matrix = raw.FS_MATRIX()
-    if not raw.FPDFText_GetMatrix(handle, char, ctypes.byref(matrix)):
-        return float(raw.FPDFText_GetFontSize(handle, char))
-    return float(raw.FPDFText_GetFontSize(handle, char)) * float((matrix.c**2 + matrix.d**2) ** 0.5)
+def _line(parts: list[str], characters: _Characters, text: str, start: int, end: int) -> Line | None:
+    """The line that `parts` make, with the looks of its first character and its last letter."""
+    tidied = tidy("".join(parts))
+    if not tidied:
+        return None
+    size = characters.size(start)
+    if len(tidied) > HEADING_CANDIDATE:
+        return Line(tidied, size)
+    bold, italic = characters.looks(start)
+    # A footnote's mark at the end of a heading is set smaller; a paragraph may begin in bold.
+    last = next((place for place in range(end, start, -1) if text[place].isalpha()), start)
+    return Line(tidied, min(size, characters.size(last)), bold and characters.looks(last)[0], italic)
+
+
+class _Characters:
+    """Where the characters of a page are, and how they look, by their places in the page's text."""
+
+    def __init__(self, textpage: Any) -> None:
+        from pypdfium2 import raw
+
+        self._raw, self._page = raw, textpage
+        self._name = ctypes.create_string_buffer(128)
+        self._flags = ctypes.c_int()
+
+    def size(self, place: int) -> float:
+        """How large a character is shown, in points; a font's own size knows nothing of the page's scale."""
+        char, matrix = self._index(place), self._raw.FS_MATRIX()
+        size = float(self._raw.FPDFText_GetFontSize(self._page, char))
+        if self._raw.FPDFText_GetMatrix(self._page, char, ctypes.byref(matrix)):
+            size *= float((matrix.c**2 + matrix.d**2) ** 0.5)
+        return round(size, 1)
+
+    def looks(self, place: int) -> tuple[bool, bool]:
+        """Whether a character is bold, and whether it is italic."""
+        char = self._index(place)
+        self._raw.FPDFText_GetFontInfo(
+            self._page, char, self._name, len(self._name), ctypes.byref(self._flags)
+        )
+        font = self._name.value.lower()
+        bold = b"bold" in font or b"black" in font or b"heavy" in font
+        bold = bold or self._raw.FPDFText_GetFontWeight(self._page, char) >= BOLD_WEIGHT
+        return bold, b"italic" in font or b"oblique" in font or bool(self._flags.value & ITALIC_FLAG)
+
+    def gap(self, end: int, start: int) -> str | None:
+        """What stands between two characters that follow each other on one baseline; None if they do not."""
+        before, after = self._box(end), self._box(start)
+        if before is None or after is None:
+            return None
+        size = max(self.size(end), self.size(start), 1.0)
+        space = after.left - before.right
+        if abs(self._baseline(end) - self._baseline(start)) > SAME_BASELINE * size:
+            return None
+        if not -OVERLAP * size <= space <= WIDEST_SPACE * size:
+            return None
+        return " " if space > LEAST_SPACE * size else ""
+
+    def _index(self, place: int) -> int:
+        return int(self._raw.FPDFText_GetCharIndexFromTextIndex(self._page, place))
+
+    def _box(self, place: int) -> Any:
+        box = self._raw.FS_RECTF()
+        found = self._raw.FPDFText_GetLooseCharBox(self._page, self._index(place), ctypes.byref(box))
+        return box if found else None
+
+    def _baseline(self, place: int) -> float:
+        x, y = ctypes.c_double(), ctypes.c_double()
+        self._raw.FPDFText_GetCharOrigin(self._page, self._index(place), ctypes.byref(x), ctypes.byref(y))
+        return y.value
 
 
 def _refuse_unreadable(pages: list[_Page]) -> None:

@@ -16,6 +16,9 @@ SHORTEST_LONG_LINE = 35  # characters; narrower text is a form, a slide or a lis
 REPEATED = 0.4  # of the pages; a line at the edge of more pages than that is a running head
 FEWEST_PAGES = 4  # below that nothing can be called repeated
 EDGE_LINES = 3
+PROSE_LINE = 60  # characters; lines from there on tell the size of ordinary text
+FULL_HEADING = 0.85  # of the page's long lines; a line longer than that is of a paragraph
+MOST_HEADING_LINES = 3  # in a row of one level; more are text set large
 HEADING_CHARACTERS = 120
 HEADING_RATIOS = ((1.5, 1), (1.12, 2))  # size relative to the body -> level
 BOLD_LEVEL, BOLD_ITALIC_LEVEL = 3, 4  # of lines as large as the body
@@ -34,7 +37,7 @@ _ITEM = re.compile(r"(?:item|section|article)\s+\d+[a-z]?\b", re.I)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line as the page shows it, with the looks of its first letter."""
+    """A line as the page shows it; bold if it begins and ends so."""
 
     text: str
     size: float
@@ -97,19 +100,23 @@ def drop_furniture(pages: list[list[Line]]) -> list[list[Line]]:
 
 
 def body_size(pages: Sequence[Sequence[Line]]) -> float:
-    """The size in which most characters are set."""
+    """The size in which most prose is set, most text where there is no prose: tables are set smaller."""
+    prose: Counter[float] = Counter()
     sizes: Counter[float] = Counter()
     for page in pages:
         for line in page:
             sizes[line.size] += len(line.text)
-    return sizes.most_common(1)[0][0] if sizes else 0.0
+            if len(line.text) >= PROSE_LINE and not _is_table(line.text):
+                prose[line.size] += len(line.text)
+    found = prose or sizes
+    return found.most_common(1)[0][0] if found else 0.0
 
 
 def blocks(page: Sequence[Line], words: Words, body: float) -> Iterator[Block]:
     """Yield what a page says, in order; `body` is the size of ordinary text."""
     lengths = sorted(len(line.text) for line in page)
     long_line = lengths[int(LONG_LINES * len(lengths))] if lengths else 0
-    levels = _levels(page, body)
+    levels = _levels(page, body, long_line)
     index = 0
     while index < len(page):
         start, level = index, levels[index]
@@ -153,15 +160,37 @@ def _is_table(text: str) -> bool:
     return figures >= 2 and figures >= len(words) / 3
 
 
-def _levels(page: Sequence[Line], body: float) -> list[int]:
+def _levels(page: Sequence[Line], body: float, long_line: int) -> list[int]:
     """For each line the level of the heading it is, 0 for none."""
-    levels = [_level(line, body) for line in page]
+    full = max(PROSE_LINE, FULL_HEADING * long_line)
+    levels = [_level(line, body) if len(line.text) < full else 0 for line in page]
     for index, level in enumerate(levels):
-        if level and index + 1 < len(page) and _is_table(page[index + 1].text):
+        if not level:
+            continue
+        following = page[index + 1] if index + 1 < len(page) else None
+        if following and _is_table(following.text):
             levels[index] = 0  # the head of a table
+        elif following and _looks(following) == _looks(page[index]) and following.text[0].islower():
+            # Either a paragraph set large or bold, or a heading that takes two lines.
+            ends = index + 2 == len(page) or _looks(page[index + 2]) != _looks(page[index])
+            both = len(page[index].text) + len(following.text)
+            whole = ends and both < HEADING_CHARACTERS and following.text[-1] not in ",;.:"
+            levels[index], levels[index + 1] = (level, level) if whole else (0, 0)
+        elif index and len(page[index - 1].text) >= full and _looks(page[index - 1]) == _looks(page[index]):
+            levels[index] = 0  # the end of a paragraph set large or bold
+    start = 0
+    for index in range(1, len(levels) + 1):
+        if index == len(levels) or levels[index] != levels[start]:
+            if index - start > MOST_HEADING_LINES:
+                levels[start:index] = [0] * (index - start)
+            start = index
     if sum(level > 0 for level in levels) > CROWDED * len(levels):
         return [level if level and level < BOLD_LEVEL else 0 for level in levels]
     return levels
+
+
+def _looks(line: Line) -> tuple[float, bool]:
+    return line.size, line.bold
 
 
 def _level(line: Line, body: float) -> int:
@@ -174,9 +203,13 @@ def _level(line: Line, body: float) -> int:
     letters = sum(char.isalpha() for char in text)
     if letters < 3 or letters < len(text) / 2 or text[-1] in ",;.:":
         return 0
-    if _is_table(text) or _BULLET.match(text[:2]) or text[0].islower():
+    words = text.split()
+    row = _is_table(text) or all(_NUMBER.fullmatch(word) for word in words[-2:])
+    if row or _BULLET.match(text[:2]) or text[0].islower():
         return 0
     by_size = next((level for ratio, level in HEADING_RATIOS if line.size >= ratio * body), 0)
+    if by_size != 1 and len(text) >= PROSE_LINE and 2 * sum(word[0].islower() for word in words) > len(words):
+        return 0  # a sentence
     if by_size:
         return by_size
     if not line.bold or line.size < 0.97 * body:
@@ -187,7 +220,7 @@ def _level(line: Line, body: float) -> int:
 def _same_heading(page: Sequence[Line], start: int, index: int) -> bool:
     """Whether line `index` continues the heading that begins at line `start`."""
     length = sum(len(line.text) for line in page[start : index + 1])
-    same = (page[start].size, page[start].bold) == (page[index].size, page[index].bold)
+    same = _looks(page[start]) == _looks(page[index])
     begins = _PART.match(page[index].text) or _ITEM.match(page[index].text)
     return same and length <= HEADING_CHARACTERS and not begins
 

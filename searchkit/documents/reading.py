@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from searchkit.errors import DocumentError
 from searchkit.records import Document, Failure, SourceFile
 
 MIB = 1 << 20
+TEMPLATE_SUFFIX = ".erb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,8 @@ class Limits:
     unpacked_bytes: int = 512 * MIB  # of all members of an archive together
     unpack_ratio: int = 200  # of one member; Office's own XML stays below 100
     members: int = 20_000  # of an archive
-    tree_bytes: int = 64 * MIB  # of a page, mail or notebook: parsed whole, at ten times its size in memory
+    # Of a page, mail, notebook or member of an Office file: parsed whole, at ten times its size in memory.
+    tree_bytes: int = 64 * MIB
     text_characters: int = 256 * MIB  # of one Document made from an archive or a PDF
     row_characters: int = 8 * MIB  # of one row of CSV or JSONL
 
@@ -43,6 +46,18 @@ Loader: TypeAlias = Callable[[SourceFile, LoadOptions], Iterator[Document]]
 def words(text: str) -> frozenset[str]:
     """The words of `text`: a table of names that can be read at a glance."""
     return frozenset(text.split())
+
+
+def suffix_of(name: str) -> str:
+    """A file's suffix in lower case; for a template (page.md.erb) the one below '.erb', if it has one."""
+    path = PurePosixPath(name.lower())
+    inner = PurePosixPath(path.stem).suffix if path.suffix == TEMPLATE_SUFFIX else ""
+    return inner or path.suffix
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether a Rust extension panicked: such errors pass `except Exception`, like Ctrl-C and exit."""
+    return not isinstance(error, Exception) and type(error).__name__ == "PanicException"
 
 
 def megabytes(size: int) -> str:

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TextIO
 
@@ -19,32 +21,42 @@ from searchkit.records import Document, Failure, JsonValue, SourceFile
 SAMPLE_BYTES = 4 * MIB  # read to tell the encoding
 SNIFFED_CHARACTERS = 1 << 14  # read to tell the delimiter
 SNIFFED_ROWS = 20
-FIELD_KEPT = (
-    1000  # characters of a field that metadata repeats; longer ones are text, not something to filter by
-)
+SEPARATOR_CHARACTERS = 16  # of Excel's line 'sep=;', at most
+MOST_PREAMBLE = 10  # lines above the column names, such as a report's title and date
+# Characters of a field that metadata repeats; longer ones are text, not something to filter by.
+FIELD_KEPT = 1000
 LISTED_FAILURES = 100  # rows reported one by one; the rest is counted
 FLAT_DEPTH = 4
 
 _DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile(r"sep=([,;\t|])[ \t]{0,8}(?:\r\n|\r|\n)", re.I)
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,10})?")
 _TITLES = ("title", "subject", "headline", "question", "name")
 
 
 def load_csv(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
-    """Yield a Document 'file#row' per non-empty row, the first row being column names.
+    """Yield a Document 'file#row' per non-empty row, the first row with several cells being column names.
 
-    Rows that cannot be read go to `options.on_failure`.
+    Rows that cannot be read go to `options.on_failure`, so does a quote that is not closed; the lines
+    below it are then rows of their own.
     """
     with _open(source) as file:
         start = file.read(SNIFFED_CHARACTERS)
+        declared = _SEPARATOR.match(start)  # Excel's own line, no row
+        start = start[declared.end() :] if declared else start
         delimiter = "\t" if source.path.suffix.lower() in (".tsv", ".tab") else _delimiter(start)
+        delimiter = declared[1] if declared else delimiter
         # A process-wide setting of the csv module, and only ever raised: it says how long a field may be.
         csv.field_size_limit(max(csv.field_size_limit(), options.limits.row_characters))
         lines = (line.replace("\0", " ") for line in _lines_from(start, file))
-        reader = csv.reader(lines, delimiter=delimiter)
-        columns = next((row for row in reader if any(cell.strip() for cell in row)), [])
+        reader = _Reader(lines, delimiter, first=2 if declared else 1)
+        preamble = _preamble_rows(start, delimiter)
+        columns = next(
+            islice((row for row in reader if any(cell.strip() for cell in row)), preamble, None), []
+        )
         names = _column_names(columns)
+        reader.columns = len(columns)
         losses = _Losses(source, options)
         for number, row in _numbered(reader, losses):
             fields: dict[str, JsonValue] = {}
@@ -141,7 +153,62 @@ def _lines_from(start: str, file: TextIO) -> Iterator[str]:
     yield from file
 
 
-def _numbered(reader: Any, losses: _Losses) -> Iterator[tuple[int, list[str]]]:
+class _Reader:
+    """A csv.reader that knows when a row swallowed those below it because a quote was not closed."""
+
+    def __init__(self, lines: Iterator[str], delimiter: str, first: int) -> None:
+        self.delimiter = delimiter
+        self.columns = 0
+        self._first = first  # number of the first line
+        self._raw: list[str] = []  # the lines of the row being read
+        self._rows = csv.reader(self._kept(lines), delimiter=delimiter)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        self._raw.clear()
+        row = next(self._rows)
+        if len(self._raw) > 1 and (self._is_open() or self._holds_rows()):
+            raise _OpenQuote(self._rows.line_num - len(self._raw) + self._first, self._raw.copy())
+        return row
+
+    def _kept(self, lines: Iterator[str]) -> Iterator[str]:
+        for line in lines:
+            self._raw.append(line)
+            yield line
+
+    def _is_open(self) -> bool:
+        """Whether the lines end within quotes: then one more line still belongs to them."""
+        row = next(csv.reader([*self._raw, "\n"], delimiter=self.delimiter))
+        return row != next(csv.reader(self._raw, delimiter=self.delimiter))
+
+    def _holds_rows(self) -> bool:
+        """Whether a quote is closed in the middle of a field, and most lines above it are rows themselves."""
+        try:
+            next(csv.reader(self._raw, delimiter=self.delimiter, strict=True))
+        except csv.Error:
+            rows = [next(csv.reader([line], delimiter=self.delimiter), []) for line in self._raw[1:]]
+            return self.columns > 1 and 2 * sum(len(row) == self.columns for row in rows) >= len(rows)
+        return False
+
+
+class _OpenQuote(Exception):
+    """A row that begins at `line`, from 1, opens a quote that is not closed at the end of a field."""
+
+    def __init__(self, line: int, raw: list[str]) -> None:
+        super().__init__(f"line {line:,} opens a quote that is not closed")
+        self.line, self._raw = line, raw
+
+    def rows(self, delimiter: str) -> Iterator[list[str]]:
+        """Its lines as rows of their own, the quote being a character like others."""
+        yield from csv.reader(self._raw[:1], delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        for line in self._raw[1:]:
+            with suppress(csv.Error):
+                yield from filter(None, csv.reader([line], delimiter=delimiter))
+
+
+def _numbered(reader: _Reader, losses: _Losses) -> Iterator[tuple[int, list[str]]]:
     """Yield rows with their numbers from 1; one that the reader cannot take is reported and left out."""
     number = 0
     while True:
@@ -149,6 +216,16 @@ def _numbered(reader: Any, losses: _Losses) -> Iterator[tuple[int, list[str]]]:
             row = next(reader)
         except StopIteration:
             return
+        except _OpenQuote as found:
+            losses.add(
+                number + 1,
+                f"opens a quote on line {found.line:,} that is not closed: that line and those below it "
+                "are read as rows of their own",
+            )
+            for row in found.rows(reader.delimiter):
+                number += 1
+                yield number, row
+            continue
         except csv.Error as error:
             number += 1
             losses.add(number, f"cannot be read as CSV: {error}")
@@ -161,17 +238,37 @@ def _numbered(reader: Any, losses: _Losses) -> Iterator[tuple[int, list[str]]]:
 def _delimiter(sample: str) -> str:
     """The delimiter that cuts the sample's rows into the same number of fields, above one, most often."""
     best, best_score = ",", 0.0
-    lines = sample.splitlines()[:-1] or [sample]  # the last may be cut
     for delimiter in _DELIMITERS:
-        try:
-            rows = [row for row in islice(csv.reader(lines, delimiter=delimiter), SNIFFED_ROWS) if row]
-        except csv.Error:
-            continue
-        if rows and len(rows[0]) > 1:
-            score = sum(len(row) == len(rows[0]) for row in rows) / len(rows) + len(rows[0]) / 1000
-            if score > best_score:
+        lengths = Counter(map(len, _sampled_rows(sample, delimiter)))
+        for length, count in lengths.most_common(2):  # the most common one may be that of broken rows
+            score = count / lengths.total() + length / 1000
+            if length > 1 and score > best_score:
                 best, best_score = delimiter, score
     return best
+
+
+def _preamble_rows(sample: str, delimiter: str) -> int:
+    """How many rows stand above the column names: each has one cell where most others have more."""
+    rows = _sampled_rows(sample, delimiter)
+    several = [len(row) for row in rows if len(row) > 1]
+    if 2 * len(several) < len(rows) or not several:
+        return 0
+    usual = Counter(several).most_common(1)[0][0]
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows[: MOST_PREAMBLE + 1]]
+    lone = [count == 1 and (len(row) == 1 or usual > 2) for row, count in zip(rows, filled, strict=False)]
+    return lone.index(False) if False in lone else 0
+
+
+def _sampled_rows(sample: str, delimiter: str) -> list[list[str]]:
+    """The first rows that are not empty; none if the sample cannot be read with this delimiter."""
+    lines = sample.splitlines()
+    if len(sample) >= SNIFFED_CHARACTERS - SEPARATOR_CHARACTERS and len(lines) > 1:
+        lines.pop()  # it may be cut
+    try:
+        rows = list(islice(csv.reader(lines, delimiter=delimiter), SNIFFED_ROWS))
+    except csv.Error:
+        return []
+    return [row for row in rows if any(cell.strip() for cell in row)]
 
 
 def _column_names(row: list[str]) -> list[str]:

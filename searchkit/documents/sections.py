@@ -92,21 +92,31 @@ def estimated_tokens(text: str) -> int:
 def groups(document: Document, capacity: int) -> Iterator[Group]:
     """Yield the Document's sections in order, small ones joined to neighbours within `capacity` tokens."""
     held: list[Section] = []
+    done: Group | None = None  # kept back, for a bare heading that ends the Document
     size = 0
     for section in _sections(document):
         if _SHOWN.search(document.text, section.start, section.end) is None:
             continue
         own = estimated_tokens(document.text[section.start : min(section.end, section.start + 8 * capacity)])
         # A heading without text goes with what follows it; alone it would answer queries with nothing.
-        joins = held and _related(held, section) and (
-            (len(held) < MOST_BARE_HEADINGS and not any(part.has_body for part in held))
-            or (size < SMALL_SECTION and size + own <= ROOM_FOR_JOINED * capacity)
-        )  # fmt: skip
+        bare = len(held) < MOST_BARE_HEADINGS and all(_is_bare(part) for part in held)
+        fits = size < SMALL_SECTION and size + own <= ROOM_FOR_JOINED * capacity
+        related = held and _related(held, section)
+        joins = (bare and (related or not document.page_starts)) or (related and fits)
         if held and not joins:
-            yield Group(tuple(held))
-            held, size = [], 0
+            kept = len(held)
+            while kept > 1 and _is_bare(held[kept - 1]) and not document.page_starts:
+                kept -= 1
+            if done:
+                yield done
+            done, held = Group(tuple(held[:kept])), held[kept:]
+            size = sum(estimated_tokens(document.text[part.start : part.end]) for part in held)
         held.append(section)
         size += own
+    if held and done and not document.page_starts and all(_is_bare(part) for part in held):
+        done, held = Group((*done.sections, *held)), []
+    if done:
+        yield done
     if held:
         yield Group(tuple(held))
 
@@ -124,6 +134,10 @@ def pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def page_of(document: Document, start: int) -> int | None:
     """The page, from 1, on which the character at `start` stands; None where there are no pages."""
     return bisect_right(document.page_starts, start) or None if document.page_starts else None
+
+
+def _is_bare(section: Section) -> bool:
+    return section.has_heading and not section.has_body
 
 
 def _related(held: Sequence[Section], section: Section) -> bool:

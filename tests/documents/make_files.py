@@ -116,6 +116,22 @@ def pdf(pages: list[list[tuple[str, int, str]]], *, password: str = "", title: s
     return file.getvalue()
 
 
+def garbled_pdf() -> bytes:
+    """A PDF whose font says that its letters are code points for private use."""
+    meaning = b"1 begincodespacerange <00> <ff> endcodespacerange 1 beginbfrange <20> <7e> <e020> endbfrange"
+    shown = b"BT /F 12 Tf 60 700 Td (An ordinary sentence to a person who looks at it.) Tj ET"
+    parts = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(shown), shown),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/ToUnicode 6 0 R>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(meaning), meaning),
+    ]
+    objects = b"".join(b"%d 0 obj%s endobj\n" % (number, part) for number, part in enumerate(parts, 1))
+    return b"%PDF-1.4\n" + objects + b"trailer<</Root 1 0 R/Size 7>>\n%%EOF\n"
+
+
 def zip_bomb(member: str, size: int = 40 << 20) -> bytes:
     """A zip archive whose one member unfolds a thousand times."""
     file = io.BytesIO()

@@ -30,6 +30,7 @@ def test_a_real_tree_becomes_passages(shared_data, corpus, files, failures):
     found = discover(root)
     assert len(found.files) >= files
     failed = []
+    long_headings, lone_words = Share(), Share()
     for source in found.files:
         try:
             for document in load(source):
@@ -41,9 +42,28 @@ def test_a_real_tree_becomes_passages(shared_data, corpus, files, failures):
                     not re.search("[\x00-\x08\x0e-\x1a\ue000-\uf8ff]", document.text)
                     or document.kind != "pdf"
                 )
+                if document.kind == "pdf":
+                    long_headings.add(len(heading.text) > 70 for heading in document.headings)
+                    lines = (line.split() for line in document.text.split("\n"))
+                    lone_words.add(len(line) == 1 for line in lines if line)
         except DocumentError as error:
             failed.append((source.name, error.message))
     assert len(failed) <= failures, failed
+    # Prose taken for headings, and lines broken at every word, lose no letter.
+    assert long_headings.true <= 0.10 * long_headings.all
+    assert lone_words.true <= 0.11 * lone_words.all
+
+
+class Share:
+    """How many of all are true."""
+
+    def __init__(self):
+        self.true = self.all = 0
+
+    def add(self, truths):
+        for truth in truths:
+            self.true += truth
+            self.all += 1
 
 
 def _estimate(texts: list[str]) -> list[int]:

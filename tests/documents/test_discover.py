@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searchkit.documents.discover import Discovery, discover, escape_name, unescape_name
+from searchkit.documents.discover import Discovery, discover, escape_name
 from searchkit.errors import UsageError
 
 
@@ -51,7 +51,7 @@ def test_files_of_unread_kinds_are_counted_by_suffix(tmp_path):
     put(tmp_path, "a.md", "b.PNG", "c.png", "d.bin", "e")
     found = discover(tmp_path)
     assert names(found) == ["a.md"]
-    assert (dict(found.skipped), found.skipped_files) == ({"": 1, ".bin": 1, ".png": 2}, 4)
+    assert dict(found.skipped) == {"": 1, ".bin": 1, ".png": 2}
 
 
 def test_well_known_names_without_suffix_are_read(tmp_path):
@@ -162,15 +162,11 @@ def test_a_name_that_is_no_utf8_is_made_so_without_clashing(tmp_path):
         (tmp_path / os.fsdecode(raw)).write_text("text")
     found = discover(tmp_path)
     assert names(found) == ["caf%25E9.md", "caf%E9.md"]
-    assert [os.fsencode(unescape_name(name)) for name in names(found)] == [b"caf%E9.md", b"caf\xe9.md"]
 
 
 @given(st.binary(min_size=1, max_size=12))
-def test_escaped_names_are_valid_utf8_and_lead_back(raw: bytes):
-    name = os.fsdecode(raw)
-    escaped = escape_name(name)
-    assert escaped.encode("utf-8")
-    assert unescape_name(escaped) == name
+def test_escaped_names_are_valid_utf8(raw: bytes):
+    assert escape_name(os.fsdecode(raw)).encode("utf-8")
 
 
 @given(st.text(alphabet="%25FE89a\udcff", max_size=8), st.text(alphabet="%25FE89a\udcff", max_size=8))

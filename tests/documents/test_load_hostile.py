@@ -186,13 +186,9 @@ def test_every_limit_is_kept(tmp_path, name, limits):
     assert "at most" in caught.value.message or "more than" in caught.value.message
 
 
-def test_glyphs_without_meaning_are_not_indexed(tmp_path, monkeypatch):
-    from searchkit.documents import pdf
-
-    monkeypatch.setattr(pdf, "tidy", lambda text: "")
-    monkeypatch.setattr(pdf, "_is_garbled", lambda text: True)
+def test_glyphs_without_meaning_are_not_indexed(tmp_path):
     with pytest.raises(DocumentError, match="glyphs without meaning on 1 of 1 pages"):
-        read_all(tmp_path, "a.pdf", PLAIN_PDF)
+        read_all(tmp_path, "a.pdf", make_files.garbled_pdf())
 
 
 @pytest.mark.parametrize(

@@ -126,3 +126,48 @@ def test_many_malformed_lines_are_counted_rather_than_listed(tmp_path):
 def test_a_file_without_any_row_fails(tmp_path, name, text):
     with pytest.raises(DocumentError, match="holds no row"):
         read_all(tmp_path, name, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nname;city\nAnn;Bonn, Rhein\n",
+        'Customers\nas of 2024-05-01\n\nname,city\nAnn,"Bonn, Rhein"\nBob,Ulm\nEve,Kiel\n',
+        'Customers,,\nname,city,age\nAnn,"Bonn, Rhein",\nBob,Ulm,4\n',
+    ],
+    ids=["Excel's", "lines", "padded"],
+)
+def test_what_stands_above_the_column_names_is_no_row(tmp_path, text):
+    first, *_ = read_all(tmp_path, "a.csv", text)
+    assert (first.name, first.text) == ("a.csv#1", "name: Ann\ncity: Bonn, Rhein")
+
+
+def test_texts_with_a_comma_here_and_there_have_no_preamble(tmp_path):
+    rows = read_all(tmp_path, "a.csv", "text\nhello\nwell, yes\nbye\n")
+    assert [row.text for row in rows][:1] == ["hello"]
+
+
+def test_a_quote_that_is_closed_by_that_of_another_row_swallows_no_row(tmp_path):
+    failures = []
+    text = 'id,remark\n1,"never closed\n2,with\n3,"two" quotes\n4,last\n'
+    rows = read_all(tmp_path, "a.csv", text, failures)
+    assert [row.text.splitlines()[0] for row in rows] == ["id: 1", "id: 2", "id: 3", "id: 4"]
+    assert [failure.document for failure in failures] == ["a.csv#1"]
+
+
+def test_a_text_of_several_lines_with_quotes_in_it_stays_one_row(tmp_path):
+    failures = []
+    rows = read_all(tmp_path, "a.csv", 'id,remark\n1,"one line\nand "another" line"\n2,b\n', failures)
+    assert (len(rows), failures) == (2, [])
+
+
+def test_a_quote_that_is_never_closed_is_reported_and_swallows_no_row(tmp_path):
+    failures = []
+    text = 'id,remark\n1,"two\nlines"\n2,"never closed\n3,"fine, really"\n4,last'
+    rows = read_all(tmp_path, "a.csv", text.replace('"fine, really"', "fine"), failures)
+    assert [row.text for row in rows] == [
+        "id: 1\nremark: two\nlines", 'id: 2\nremark: "never closed', "id: 3\nremark: fine",
+        "id: 4\nremark: last",
+    ]  # fmt: skip
+    (failure,) = failures
+    assert failure.document == "a.csv#2" and "opens a quote on line 4" in failure.reason

@@ -137,7 +137,7 @@ def test_text_markups_have_headings(tmp_path, name, text, expected):
 )  # fmt: skip
 def test_definitions_are_the_headings_of_code(tmp_path, name, text, expected):
     document = read(tmp_path, name, text)
-    assert (document.kind, document.text, document.title) == ("code", text, name)
+    assert (document.kind, document.text, document.title) == ("code", text, "")
     assert headings(document) == expected
 
 

@@ -25,7 +25,7 @@ EXPECTED = {
     "binary.md": "holds binary data",
     "binary.py": "holds binary data",
     "broken_headers.eml": "holds binary data",
-    "broken_quotes.csv": None,
+    "broken_quotes.csv": "opens a quote on line 2",
     "empty.md": "is empty",
     "encrypted.pdf": "is encrypted; remove the password",
     "invalid_json.ipynb": "is no notebook",
