@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from searchkit.arrays import Float32Matrix
+from searchkit.embedding.checkpoint import read_checkpoint
 from searchkit.embedding.embedder import LocalEmbedder, open_embedder
 from searchkit.embedding.families import INSTRUCTOR as INSTRUCTOR_FAMILY
+from searchkit.embedding.sources import find_model
 from searchkit.errors import UsageError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Sentence: TypeAlias = str | Sequence[str]  # a text, or [instruction, text]
@@ -30,20 +35,31 @@ class INSTRUCTOR:
 
     Args:
         model_name_or_path: a folder, or an id on the hub. It is read as INSTRUCTOR whatever its name.
-        device: 'cpu', 'cuda', 'cuda:N', 'mps'; None for the best there is.
-        cache_folder: accepted for the sake of old calls; the hub's own cache is used.
+        modules: at the reference's place; must be None.
+        device: 'cpu', 'cuda', 'cuda:N', 'mps', or a torch.device; None for the best there is.
+        cache_folder: the hub's cache; None for its usual place.
+        use_auth_token: accepted for the sake of old calls; the hub's client knows its own.
 
     Raises:
+        UsageError: modules are given, or the device is not there.
         ModelNotFound: the model is nowhere to be found.
         ModelError: it is incomplete, damaged, or of a kind that searchkit does not load.
     """
 
     def __init__(
-        self, model_name_or_path: str | Path, device: str | None = None, cache_folder: str | None = None
+        self,
+        model_name_or_path: str | Path,
+        modules: None = None,
+        device: str | torch.device | None = None,
+        cache_folder: str | Path | None = None,
+        use_auth_token: bool | str | None = None,
     ) -> None:
-        del cache_folder
-        self._name = model_name_or_path
+        del use_auth_token
+        if modules is not None:
+            raise UsageError("found modules", remedy="expected the name of a model, or its folder, alone")
+        self._source = find_model(model_name_or_path, cache_dir=cache_folder)
         self._embedder = self._open(device)
+        self._elsewhere: dict[str, LocalEmbedder] = {}  # on devices that single calls asked for
 
     @property
     def device(self) -> str:
@@ -58,6 +74,22 @@ class INSTRUCTOR:
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
         self._embedder = self._embedder.windowed(value)
+        self._elsewhere = {name: one.windowed(value) for name, one in self._elsewhere.items()}
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The checkpoint's tokenizer, as transformers makes it; changing it changes no vectors."""
+        from transformers import AutoTokenizer
+
+        folder = str(read_checkpoint(self._source).network)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+    @property
+    def _target_device(self) -> torch.device:
+        """Where the model computes, as sentence-transformers keeps it."""
+        import torch
+
+        return torch.device(self.device)
 
     def get_max_seq_length(self) -> int:
         """The window in tokens."""
@@ -67,10 +99,18 @@ class INSTRUCTOR:
         """Length of a vector."""
         return self._embedder.dim
 
-    def to(self, device: str) -> INSTRUCTOR:
+    def to(self, device: str | torch.device) -> INSTRUCTOR:
         """Compute on another device from now on."""
-        self._move(str(device))
+        self._embedder, self._elsewhere = self._on(device), {}
         return self
+
+    def cpu(self) -> INSTRUCTOR:
+        """Compute on the CPU from now on."""
+        return self.to("cpu")
+
+    def cuda(self, device: int | str | torch.device | None = None) -> INSTRUCTOR:
+        """Compute on a CUDA device from now on."""
+        return self.to(f"cuda:{device}" if isinstance(device, int) else device or "cuda")
 
     def eval(self) -> INSTRUCTOR:
         """Nothing to do: the model is never in training mode."""
@@ -101,37 +141,38 @@ class INSTRUCTOR:
         output_value: OutputValue | None = "sentence_embedding",
         convert_to_numpy: bool = True,
         convert_to_tensor: bool = False,
-        device: str | None = None,
+        device: str | torch.device | None = None,
         normalize_embeddings: bool = False,
     ) -> Any:
         """Embed texts or [instruction, text] pairs.
 
         Args:
-            sentences: a list of pairs and of plain texts, which have no Instruction; or one plain text, or
-                one pair as a tuple. A *list* of two texts is two texts, as it is for the reference.
+            sentences: a list or tuple of pairs and of plain texts, which have no Instruction; or one plain
+                text. A list or tuple of two texts is two texts, as it is for the reference.
             batch_size: accepted for the sake of old calls; batches are cut by tokens, results are the same.
             show_progress_bar: whether to tell the progress on stderr.
             output_value: 'sentence_embedding'; 'token_embeddings' for each token's vector; None for both.
             convert_to_numpy: give one array; else a list of tensors.
             convert_to_tensor: give one tensor; goes before `convert_to_numpy`.
-            device: move to this device first.
+            device: compute this call there; the model stays where it is.
             normalize_embeddings: vectors have length 1 either way.
 
         Returns: for 'sentence_embedding' an (n, dim) float32 array, tensor, or list of (dim,) tensors; for
             'token_embeddings' a list of (tokens, width) tensors without padding; for None a list of
             dictionaries with 'input_ids', 'attention_mask' (0 for masked tokens of the Instruction),
-            'token_embeddings' and 'sentence_embedding'. For a single text or tuple the one item of these.
+            'context_masks' (how many these are), 'token_embeddings' and 'sentence_embedding'. For a single
+            text the one item of these.
         """
         del batch_size, normalize_embeddings
-        if device is not None:
-            self._move(device)
-        single = isinstance(sentences, str) or _is_tuple_pair(sentences)
+        embedder = self._embedder if device is None else self._on(device)
+        single = isinstance(sentences, str)
         given: Sequence[Any] = [sentences] if single else sentences
         pairs = [_pair(item) for item in given]
         if output_value == "sentence_embedding":
-            embedded = self._vectors(pairs, bool(show_progress_bar), convert_to_numpy, convert_to_tensor)
+            vectors = _vectors(embedder, pairs, bool(show_progress_bar))
+            embedded = _in_form(vectors, embedder.device, convert_to_numpy, convert_to_tensor)
         elif output_value in ("token_embeddings", None):
-            embedded = self._inside(pairs, output_value)
+            embedded = _inside(embedder, pairs, output_value)
         else:
             raise UsageError(
                 f"output_value={output_value!r}",
@@ -139,48 +180,64 @@ class INSTRUCTOR:
             )
         return embedded[0] if single else embedded
 
-    def _vectors(self, pairs: list[tuple[str, str]], progress: bool, as_array: bool, as_tensor: bool) -> Any:
-        parts = [np.empty((0, self._embedder.dim), dtype=np.float32)]
-        for start in range(0, len(pairs), CHUNK if progress else max(1, len(pairs))):
-            parts.append(self._embedder.embed_pairs(pairs[start : start + CHUNK] if progress else pairs))
-            if progress:
-                print(f"embedded {min(start + CHUNK, len(pairs))} of {len(pairs)}", file=sys.stderr)
-        vectors = np.concatenate(parts)
-        if as_array and not as_tensor:
-            return vectors
-        import torch
-
-        tensor = torch.from_numpy(vectors).to(self.device)
-        return tensor if as_tensor else list(tensor)
-
-    def _inside(self, pairs: list[tuple[str, str]], output_value: str | None) -> list[Any]:
-        import torch
-
-        tokens = self._embedder.tokenise(pairs)
-        results: list[Any] = [None] * len(pairs)
-        for position, hidden, row in self._embedder.runtime.hidden(tokens):
-            if output_value is not None:
-                results[position] = hidden
-                continue
-            mask = torch.ones(len(hidden), dtype=torch.int64)
-            mask[: int(tokens.masked[position])] = 0
-            results[position] = {
-                "input_ids": torch.from_numpy(tokens.ids[position]),
-                "attention_mask": mask,
-                "token_embeddings": hidden,
-                "sentence_embedding": row,
-            }
-        return results
-
-    def _open(self, device: str | None) -> LocalEmbedder:
+    def _open(self, device: str | torch.device | None) -> LocalEmbedder:
         return open_embedder(
-            self._name, device=device or "auto", precision="float32", family=INSTRUCTOR_FAMILY
+            self._source.folder,
+            device="auto" if device is None else str(device),
+            precision="float32",
+            family=INSTRUCTOR_FAMILY,
         )
 
-    def _move(self, device: str) -> None:
-        if device != self.device:
-            window = self.max_seq_length
-            self._embedder = self._open(device).windowed(window)
+    def _on(self, device: str | torch.device) -> LocalEmbedder:
+        """The model on this device, in the window that is set."""
+        name = str(device)
+        if name == self.device:
+            return self._embedder
+        if name not in self._elsewhere:
+            self._elsewhere[name] = self._open(name).windowed(self.max_seq_length)
+        return self._elsewhere[name]
+
+
+def _vectors(embedder: LocalEmbedder, pairs: list[tuple[str, str]], progress: bool) -> Float32Matrix:
+    if not progress:
+        return embedder.embed_pairs(pairs)
+    parts = [np.empty((0, embedder.dim), dtype=np.float32)]
+    for start in range(0, len(pairs), CHUNK):
+        parts.append(embedder.embed_pairs(pairs[start : start + CHUNK]))
+        print(f"embedded {min(start + CHUNK, len(pairs))} of {len(pairs)}", file=sys.stderr)
+    return np.concatenate(parts)
+
+
+def _in_form(vectors: Float32Matrix, device: str, as_array: bool, as_tensor: bool) -> Any:
+    """The array itself, one tensor, or a list of tensors."""
+    if as_array and not as_tensor:
+        return vectors
+    import torch
+
+    tensor = torch.from_numpy(vectors).to(device)
+    return tensor if as_tensor else list(tensor)
+
+
+def _inside(embedder: LocalEmbedder, pairs: list[tuple[str, str]], output_value: str | None) -> list[Any]:
+    import torch
+
+    tokens = embedder.tokenise(pairs)
+    results: list[Any] = [None] * len(pairs)
+    for position, hidden, row in embedder.runtime.hidden(tokens):
+        if output_value is not None:
+            results[position] = hidden
+            continue
+        masked = int(tokens.masked[position])
+        mask = torch.ones(len(hidden), dtype=torch.int64)
+        mask[:masked] = 0
+        results[position] = {
+            "input_ids": torch.from_numpy(tokens.ids[position]),
+            "attention_mask": mask,
+            "context_masks": torch.tensor(masked),
+            "token_embeddings": hidden,
+            "sentence_embedding": row,
+        }
+    return results
 
 
 def _pair(item: Any) -> tuple[str, str]:
@@ -191,7 +248,3 @@ def _pair(item: Any) -> tuple[str, str]:
     if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
         raise UsageError(f"found {item!r}", remedy="expected a text or [instruction, text]")
     return parts[0], parts[1]
-
-
-def _is_tuple_pair(sentences: Any) -> bool:
-    return isinstance(sentences, tuple) and len(sentences) == 2 and all(isinstance(s, str) for s in sentences)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -48,11 +49,11 @@ def test_a_single_text_gives_one_vector_and_a_list_gives_rows(model):
     assert model.encode([]).shape == (0, 32)
 
 
-def test_a_tuple_of_two_texts_is_a_pair_and_a_list_of_two_is_two_texts(model):
-    """The reference knows pairs only inside a list; two texts in a list are two texts to it."""
-    assert_allclose(model.encode(tuple(PAIR)), model.encode([PAIR])[0], rtol=0, atol=1e-6)
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_two_texts_are_two_texts(model, kind):
+    """The reference knows pairs only inside a batch."""
     alone = [model.encode(text) for text in PAIR]
-    assert_allclose(model.encode(PAIR), np.stack(alone), rtol=0, atol=1e-6)
+    assert_allclose(model.encode(kind(PAIR)), np.stack(alone), rtol=0, atol=1e-6)
 
 
 def test_plain_texts_have_no_instruction(model):
@@ -75,6 +76,8 @@ def test_token_embeddings_come_without_padding(model):
     assert [len(tokens) for tokens in states] == ids["attention_mask"].sum(1).tolist()
     assert states[0].shape[1] == 48
     assert model.encode("bees", output_value="token_embeddings").shape == states[1].shape
+    ours = model.tokenizer(PAIR[0] + PAIR[1])["input_ids"]
+    assert ours == ids["input_ids"][0][: len(ours)].tolist()
 
 
 def test_everything_at_once_says_which_tokens_were_pooled(model):
@@ -83,6 +86,7 @@ def test_everything_at_once_says_which_tokens_were_pooled(model):
     masked = int(model.tokenize([PAIR])["context_masks"][0])
     assert row["attention_mask"].tolist() == [0] * masked + [1] * (len(row["input_ids"]) - masked)
     assert 1 < masked < len(row["input_ids"])
+    assert int(row["context_masks"]) == masked
     dense = load_file(FOLDER / "2_Dense" / "model.safetensors")["linear.weight"]
     projected = dense @ row["token_embeddings"][masked:].mean(0)
     assert_allclose(projected / projected.norm(), row["sentence_embedding"], rtol=0, atol=1e-6)
@@ -104,6 +108,40 @@ def test_the_device_can_be_named_and_changed(model):
     assert (model.encode(["bees"], device=model.device) == model.encode(["bees"])).all()
     with pytest.raises(UsageError, match="no device"):
         model.encode(["bees"], device="cuda:99")
+
+
+def test_devices_of_torch_are_taken_and_arguments_stand_where_the_reference_has_them():
+    model = INSTRUCTOR(FOLDER, None, torch.device("cpu"), None, True)
+    assert (model.device, model._target_device) == ("cpu", torch.device("cpu"))
+    assert model.to(torch.device("cpu")).cpu().device == "cpu"
+    with pytest.raises(UsageError, match="no device 'cuda:99'"):
+        model.cuda(99)
+    with pytest.raises(UsageError, match="found modules"):
+        INSTRUCTOR(FOLDER, [torch.nn.Identity()])
+
+
+def test_a_device_for_one_call_is_not_kept(monkeypatch):
+    model = INSTRUCTOR(FOLDER, device="cpu")
+    expected = model.encode(["bees"])
+    model.max_seq_length = 32
+    opened: list[str] = []
+    open_ = model._open
+    monkeypatch.setattr(model, "_open", lambda device: opened.append(str(device)) or open_(device))
+    for _ in range(2):
+        there = model.encode(["bees"], device=torch.device("cpu", 0))
+        assert_allclose(there, expected, rtol=0, atol=1e-6)
+    assert (model.device, opened, model._elsewhere["cpu:0"].max_tokens) == ("cpu", ["cpu:0"], 32)
+
+
+def test_the_cache_folder_is_the_hubs(tmp_path, monkeypatch):
+    asked: list[object] = []
+    monkeypatch.setattr(
+        huggingface_hub,
+        "snapshot_download",
+        lambda *_, cache_dir=None, **__: asked.append(cache_dir) or str(FOLDER),
+    )
+    INSTRUCTOR("some/instructor", cache_folder=str(tmp_path))
+    assert asked == [str(tmp_path)]
 
 
 def test_progress_goes_to_stderr_and_only_if_asked_for(model, capsys):

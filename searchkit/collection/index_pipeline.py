@@ -56,6 +56,7 @@ class Tally:
     embedded: int = 0
     passages_read: int = 0
     truncated: int = 0
+    border_merges: int = 0
     failed: list[Failure] = field(default_factory=list)
 
 
@@ -202,6 +203,7 @@ class IndexPipeline:
                 store.put_file(tx, collection_id, done.source_id, state, done.documents, done.failures)
             if self._finished:
                 catalogue.advance(tx, collection_id)
+        self.tally.border_merges += made.border_merges
         self._count(made.truncated.sum(), len(fresh), took)
         self._pending.clear()
         self._pending_characters = 0

@@ -82,6 +82,12 @@ class Run:
         recovery.publish_if_due(self.db, self.collection)
         recovery.sweep(self.db)
         tally = pipeline.tally
+        notices = self.notices
+        if tally.border_merges:
+            notices += (
+                f"in {tally.border_merges:,} texts the end of the Instruction melts into one token with the "
+                "start of the text, so that its mask is off by a token: end the Instruction with ': '",
+            )
         return IndexReport(
             collection=self.collection.name,
             added=tally.added,
@@ -95,7 +101,7 @@ class Run:
             reused=tally.passages_read - tally.embedded,
             truncated=tally.truncated,
             took_s=round(time.perf_counter() - started, 3),
-            notices=self.notices,
+            notices=notices,
         )
 
 

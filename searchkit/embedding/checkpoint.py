@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from searchkit.embedding.families import Evidence, Family, families
+from searchkit.embedding.json_files import fact, inside, optional_json, read_json, read_json_list
+from searchkit.embedding.snapshots import CONFIG, MODULES
 from searchkit.embedding.sources import ModelSource
 from searchkit.errors import ModelError
 
@@ -26,9 +27,9 @@ ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "Sigmoid", "SiLU")
 # Networks that number positions from the padding id + 1: that many rows of the table are never reached.
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")
 T5_KINDS = ("t5", "mt5", "umt5")
+READINGS = tuple(f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "xlm-roberta"))
 WINDOW_OF_UNSAID = 512
 NO_LIMIT = 1_000_000  # tokenizers without a window say 1e30
-CONFIG = "config.json"
 # Facts of config.json that do not shape vectors: two copies that differ in these alone are one model.
 NOISE = (
     "_name_or_path", "architectures", "auto_map", "dtype", "id2label", "label2id", "torch_dtype",
@@ -65,12 +66,13 @@ class Checkpoint:
     lower_case: bool
     tokenizer_config: Mapping[str, Any]
     prompts: Mapping[str, str]
+    default_prompt: str  # the name of the one that stands before texts of no named kind; '' for none
     marked_family: str
 
     @property
     def model_type(self) -> str:
         """config.json's model_type, '' if it has none."""
-        return str(self.config.get("model_type", ""))
+        return fact(self.config, "model_type", str, self.network / CONFIG, "")
 
     @property
     def evidence(self) -> Evidence:
@@ -89,6 +91,8 @@ class Checkpoint:
                 and self.tail[-1] == "normalize"
             ),
             prompts=self.prompts,
+            default_prompt=self.default_prompt,
+            has_dense=bool(dense),
             marked=self.marked_family,
         )
 
@@ -118,23 +122,23 @@ def read_checkpoint(source: ModelSource) -> Checkpoint:
         ModelError: a description is missing or damaged, or asks for something searchkit does not do.
     """
     folder = source.folder
-    if (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{folder} holds an adapter, not a whole model",
-            remedy="merge it into its base model (peft: merge_and_unload) and name the merged folder",
-        )
     transformer, pooling_folder, tail = _modules(folder)
+    for place in (folder, transformer):
+        if (place / "adapter_config.json").is_file():
+            raise ModelError(
+                f"{place} holds an adapter, not a whole model",
+                remedy="merge it into its base model (peft: merge_and_unload) and name the merged folder",
+            )
     config = read_json(transformer / CONFIG)
     pooling, pool_instruction = _pooling(pooling_folder)
-    reading = _first_json(
-        transformer, *(f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "xlm-roberta"))
-    )
+    reading_file = next((file for name in READINGS if (file := transformer / name).is_file()), None)
+    reading = read_json(reading_file) if reading_file else {}
     if reading.get("transformer_task", "feature-extraction") != "feature-extraction":
         raise ModelError(f"{transformer} is for '{reading['transformer_task']}', not for embedding texts")
-    whole = _optional_json(folder / "config_sentence_transformers.json")
-    tokenizer_config = _optional_json(transformer / "tokenizer_config.json")
-    limit = _position_limit(config)
-    said = reading.get("max_seq_length") or _least(tokenizer_config.get("model_max_length"), limit)
+    tokenizer_config = optional_json(transformer / "tokenizer_config.json")
+    limit = _position_limit(config, transformer / CONFIG)
+    said = fact(reading, "max_seq_length", int, reading_file or transformer, 0)
+    prompts, default_prompt, marked_family = _whole(folder / "config_sentence_transformers.json")
     return Checkpoint(
         source=source,
         network=transformer,
@@ -142,12 +146,13 @@ def read_checkpoint(source: ModelSource) -> Checkpoint:
         pooling=pooling,
         pool_instruction=pool_instruction,
         tail=tail,
-        window=said,
+        window=said or _least(tokenizer_config.get("model_max_length"), limit),
         position_limit=limit,
-        lower_case=bool(reading.get("do_lower_case", False)),
+        lower_case=fact(reading, "do_lower_case", bool, reading_file or transformer, False),
         tokenizer_config=tokenizer_config,
-        prompts={str(name): str(text) for name, text in (whole.get("prompts") or {}).items() if text},
-        marked_family=str((whole.get("searchkit") or {}).get("family", "")),
+        prompts=prompts,
+        default_prompt=default_prompt,
+        marked_family=marked_family,
     )
 
 
@@ -174,38 +179,18 @@ def check_window(max_tokens: int, position_limit: int | None, model: str) -> Non
         )
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object from a file of the model folder.
-
-    Raises:
-        ModelError: there is no such file, or it is no JSON object.
-    """
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(
-            f"{file.parent} has no {file.name}",
-            remedy="a model folder needs config.json, weights and a tokenizer: copy or download it again",
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{file} cannot be read as JSON: {error}", remedy="copy or download the model again"
-        ) from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{file} holds a {type(value).__name__}, expected a JSON object")
-    return value
-
-
 def _modules(folder: Path) -> tuple[Path, Path | None, tuple[TailStep, ...]]:
     """Folders of network and pooling, and what follows; a folder without modules.json is the network."""
-    file = folder / "modules.json"
+    file = folder / MODULES
     if not file.is_file():
         return folder, None, ()
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
-        modules = [(_kind(str(entry["type"]), file), folder / str(entry["path"])) for entry in entries]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{file} is damaged: {error}", remedy="copy or download the model again") from error
+    modules = [
+        (
+            _kind(fact(entry, "type", str, file, ""), file),
+            inside(folder, fact(entry, "path", str, file, ""), file),
+        )
+        for entry in read_json_list(file)
+    ]
     kinds = [kind for kind, _ in modules]
     if kinds[:2] != ["Transformer", "Pooling"] or kinds.count("Transformer") + kinds.count("Pooling") != 2:
         raise ModelError(
@@ -241,13 +226,14 @@ def _pooling(folder: Path | None) -> tuple[tuple[str, ...], bool | None]:
     if said is None:
         modes = tuple(mode for key, mode in OLD_POOLING_KEYS.items() if config.get(key))
     else:
-        modes = (said,) if isinstance(said, str) else tuple(said)
+        modes = tuple(said) if isinstance(said, list) else (said,)
     if not modes or any(mode not in POOLING_MODES for mode in modes):
         raise ModelError(
             f"{folder / CONFIG} names no pooling that searchkit does: {modes or 'none'}",
             remedy=f"known: {', '.join(POOLING_MODES)}",
         )
-    return modes, bool(config["include_prompt"]) if "include_prompt" in config else None
+    said_so = config.get("include_prompt") is not None
+    return modes, fact(config, "include_prompt", bool, folder / CONFIG, True) if said_so else None
 
 
 def _dense(folder: Path) -> DenseLayer:
@@ -262,24 +248,36 @@ def _dense(folder: Path) -> DenseLayer:
     for key in ("module_input_name", "module_output_name"):
         if config.get(key, "sentence_embedding") != "sentence_embedding":
             raise ModelError(f"{folder / CONFIG} works on '{config[key]}', not on the pooled vector")
-    try:
-        return DenseLayer(
-            folder=folder,
-            in_features=int(config["in_features"]),
-            out_features=int(config["out_features"]),
-            bias=bool(config.get("bias", True)),
-            activation=activation,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder / CONFIG} lacks a number it needs: {error}") from error
+    sizes = [fact(config, key, int, folder / CONFIG, 0) for key in ("in_features", "out_features")]
+    if min(sizes) < 1:
+        raise ModelError(f"{folder / CONFIG} lacks a number it needs: in_features and out_features")
+    return DenseLayer(
+        folder=folder,
+        in_features=sizes[0],
+        out_features=sizes[1],
+        bias=fact(config, "bias", bool, folder / CONFIG, True),
+        activation=activation,
+    )
 
 
-def _position_limit(config: Mapping[str, Any]) -> int | None:
+def _whole(file: Path) -> tuple[dict[str, str], str, str]:
+    """Prompts, the name of the default one, and the family that the folder is marked with."""
+    whole = optional_json(file)
+    prompts: dict[str, Any] = fact(whole, "prompts", dict, file, {})
+    mark: dict[str, Any] = fact(whole, "searchkit", dict, file, {})
+    return (
+        {name: fact(prompts, name, str, file, "") for name in prompts},
+        fact(whole, "default_prompt_name", str, file, ""),
+        fact(mark, "family", str, file, ""),
+    )
+
+
+def _position_limit(config: Mapping[str, Any], file: Path) -> int | None:
     limit = config.get("max_position_embeddings")
     if not isinstance(limit, int) or config.get("model_type") in T5_KINDS:
         return None
     if config.get("model_type") in OFFSET_POSITIONS:
-        limit -= int(config.get("pad_token_id") or 1) + 1
+        limit -= fact(config, "pad_token_id", int, file, 1) + 1
     return limit
 
 
@@ -287,11 +285,3 @@ def _least(*limits: Any) -> int | None:
     """The smallest of the limits that are said and are limits at all."""
     said = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < NO_LIMIT]
     return min(said, default=None)
-
-
-def _first_json(folder: Path, *names: str) -> dict[str, Any]:
-    return next((read_json(folder / name) for name in names if (folder / name).is_file()), {})
-
-
-def _optional_json(file: Path) -> dict[str, Any]:
-    return read_json(file) if file.is_file() else {}

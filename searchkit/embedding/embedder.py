@@ -34,8 +34,11 @@ class EmbeddedTexts:
     """Vectors of texts and how much of each text they saw."""
 
     vectors: Float32Matrix  # (n, dim), rows of length 1
-    token_counts: Int64Vector  # (n,) Instruction and special tokens included, before truncation
+    # (n,) tokens before truncation, Instruction and special tokens included: exact up to the window, a
+    # lower bound beyond it, because a text is not tokenised further than the window needs.
+    token_counts: Int64Vector
     truncated: BoolVector  # (n,) whether the text's end fell outside of the window
+    border_merges: int = 0  # texts whose start melts with the Instruction's end: their mask may be off
 
 
 class Embedder(Protocol):
@@ -108,6 +111,9 @@ def open_embedder(
 ) -> LocalEmbedder:
     """Open a model: a local folder, the embedded default, or an id on the Hugging Face hub.
 
+    Opening one for the CPU sets the number of torch's threads, for the whole process, to that of the
+    processor's cores where torch would use more.
+
     Args:
         model: a folder in sentence-transformers layout or a bare transformers checkpoint, or an id.
         device: 'auto' (CUDA, else Apple's, else the CPU), 'cpu', 'cuda', 'cuda:N' or 'mps'.
@@ -158,7 +164,10 @@ class LocalEmbedder:
 
     def embed_pairs(self, pairs: Sequence[tuple[str, str]]) -> Float32Matrix:
         """Embed (instruction, text) pairs."""
-        return self._embed(pairs).vectors
+        for pair in pairs:
+            if isinstance(pair, str) or len(pair) != 2:  # a str of two letters would be taken apart
+                raise UsageError(f"found {pair!r}", remedy="expected (instruction, text)")
+        return self._embed([(instruction, text) for instruction, text in pairs]).vectors
 
     def embed_counted(self, texts: Sequence[str], instruction: str = "") -> EmbeddedTexts:
         """Embed texts, and tell how many tokens they have and which were cut."""
@@ -168,6 +177,7 @@ class LocalEmbedder:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, without Instruction and special tokens, untruncated."""
         _refuse_single(texts)
+        _refuse_no_texts(texts)
         blocks = plan_blocks([len(text) for text in texts])
         return [count for block in blocks for count in self._tokens.count(texts[block])]
 
@@ -232,21 +242,34 @@ class LocalEmbedder:
 
     def _embed(self, pairs: Sequence[tuple[str, str]]) -> EmbeddedTexts:
         """Embed each different pair once; tokenise and run in blocks, so that memory stays bounded."""
-        different, inverse = distinct([(instruction, text) for instruction, text in pairs])
+        _refuse_no_texts([text for pair in pairs for text in pair])
+        different, inverse = distinct(pairs)
         vectors = np.empty((len(different), self.dim), dtype=np.float32)
         counts = np.empty(len(different), dtype=np.int64)
-        for block in plan_blocks([len(instruction) + len(text) for instruction, text in different]):
+        merged = np.empty(len(different), dtype=np.bool_)
+        most = self._tokens.head_characters
+        for block in plan_blocks([min(len(one) + len(other), most) for one, other in different]):
             rows = self._tokens.rows(different[block])
             vectors[block] = self._runtime.rows(rows)
-            counts[block] = rows.counts
+            counts[block], merged[block] = rows.counts, rows.merged
         if len(different) < len(pairs):
-            vectors, counts = vectors[inverse], counts[inverse]
-        return EmbeddedTexts(vectors=vectors, token_counts=counts, truncated=counts > self.max_tokens)
+            vectors, counts, merged = vectors[inverse], counts[inverse], merged[inverse]
+        return EmbeddedTexts(
+            vectors=vectors,
+            token_counts=counts,
+            truncated=counts > self.max_tokens,
+            border_merges=int(merged.sum()),
+        )
 
 
 def _refuse_single(texts: Sequence[str]) -> None:
     if isinstance(texts, str):  # a str is a sequence of str: it would be embedded letter by letter
         raise UsageError("expected a sequence of texts, found a single str", remedy="pass [text]")
+
+
+def _refuse_no_texts(texts: Sequence[object]) -> None:
+    if odd := [text for text in texts if not isinstance(text, str)]:
+        raise UsageError(f"found a {type(odd[0]).__name__} among the texts", remedy="expected str only")
 
 
 __all__ = ["EmbeddedTexts", "Embedder", "LocalEmbedder", "open_embedder"]

@@ -67,6 +67,7 @@ class Family:
     max_tokens: int | None = None  # window of checkpoints that say nothing about it
     prompt: Prompt = field(default_factory=Prompt)
     reading: Reading = field(default_factory=Reading)
+    requires_dense: bool = False  # whether a folder without a Dense layer cannot be such a model
     refused: str = ""  # why searchkit does not load such models; '' where it does
 
 
@@ -78,7 +79,9 @@ class Evidence:
     former_name: str = ""  # config.json's _name_or_path: what it was trained from, so weak evidence
     model_type: str = ""
     instructor_layout: bool = False  # T5 encoder, mean, Dense without bias or activation, Normalize
+    has_dense: bool | None = None  # None for not known
     prompts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    default_prompt: str = ""  # name of the one that ordinary texts get
     marked: str = ""  # a family named by the checkpoint itself
 
 
@@ -115,20 +118,31 @@ def recognise(evidence: Evidence, model: str) -> tuple[Family, tuple[str, ...]]:
     """Find a checkpoint's family, and what a user should know about how it was found.
 
     Stronger evidence goes first: the checkpoint's own mark, the name it is asked by, its layout,
-    the name it was trained from, the prompts it brings along. INSTRUCTOR, GTR and Sentence-T5 share one
+    the prompts it brings along, the name it was trained from. INSTRUCTOR, GTR and Sentence-T5 share one
     layout; the first is assumed unless the name says otherwise.
 
     Raises:
-        ModelError: searchkit refuses models of this family.
+        ModelError: searchkit refuses models of this family, or the folder lacks a layer that they have.
     """
     family, notices = _recognise(evidence, model)
+    refuse(family, model)
+    if family.requires_dense and evidence.has_dense is False:
+        raise ModelError(
+            f"'{model}' is a model of the family '{family.name}' by its name, but has no Dense layer: the "
+            "copy is partial, and its vectors would be wrong",
+            remedy=f"copy or download it again whole; if it has none, say family='{family.name}'",
+        )
+    return family, notices
+
+
+def refuse(family: Family, model: str) -> None:
+    """Raise ModelError if searchkit refuses models of this family."""
     if family.refused:
         raise ModelError(
             f"'{model}' is a model of the family {family.description}, which searchkit does not load: "
             f"{family.refused}",
             remedy="if the name misleads, name its family: family='plain' or another",
         )
-    return family, notices
 
 
 def _recognise(evidence: Evidence, model: str) -> tuple[Family, tuple[str, ...]]:
@@ -141,11 +155,15 @@ def _recognise(evidence: Evidence, model: str) -> tuple[Family, tuple[str, ...]]
             f"'{model}' has the layout of INSTRUCTOR and is read as such: the Instruction is masked from the "
             "mean. If it is a GTR or Sentence-T5 model, say family='sentence-t5'",
         )
-    if evidence.former_name and (former := _by_name((evidence.former_name,), evidence.model_type)):
-        return former, ()
-    if any(evidence.prompts.values()):
-        return _configured(evidence.prompts), (
+    configured = _configured(evidence)
+    if any((configured.prompt.document, configured.prompt.query, *configured.prompt.tasks.values())):
+        return configured, (
             f"'{model}' is of no known model family: the prompts of its own configuration are used",
+        )
+    if evidence.former_name and (former := _by_name((evidence.former_name,), evidence.model_type)):
+        return former, (
+            f"'{model}' is read as a model of the family '{former.name}', because it was made from "
+            f"'{evidence.former_name}'. If it was trained otherwise, name its family: family='plain'",
         )
     return families()[PLAIN], (f"'{model}' is of no known model family: texts are embedded as they are",)
 
@@ -163,10 +181,14 @@ def _by_name(names: tuple[str, ...], model_type: str) -> Family | None:
     return families()[max(matches)[1]] if matches else None
 
 
-def _configured(prompts: Mapping[str, str]) -> Family:
-    def first(names: tuple[str, ...]) -> str:
-        return next((prompts[name] for name in names if prompts.get(name)), "")
+def _configured(evidence: Evidence) -> Family:
+    """The family that a checkpoint's own prompts make. An empty prompt is one, too: no words."""
+    prompts = evidence.prompts
 
+    def first(names: tuple[str, ...], otherwise: str = "") -> str:
+        return next((prompts[name] for name in names if name in prompts), otherwise)
+
+    default = prompts.get(evidence.default_prompt, "")
     similarity = first(("STS", "sts", "similarity", "text-matching"))
     of_tasks = {
         "clustering": first(("Clustering", "clustering")),
@@ -175,8 +197,8 @@ def _configured(prompts: Mapping[str, str]) -> Family:
         "duplicates": similarity,
     }
     prompt = Prompt(
-        document=first(DOCUMENT_PROMPTS),
-        query=first(QUERY_PROMPTS),
+        document=first(DOCUMENT_PROMPTS, default),
+        query=first(QUERY_PROMPTS, default),
         tasks=MappingProxyType({task: text for task, text in of_tasks.items() if text}),
     )
     return replace(families()[PLAIN], name=CONFIGURED, description="prompts of the checkpoint", prompt=prompt)

@@ -37,10 +37,12 @@ def recall(kind: str, key: Mapping[str, Any]) -> dict[str, Any] | None:
     """What `remember` kept under this key, or None; a damaged entry counts as none."""
     try:
         entry = json.loads(_entry(kind, key).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     # The name is a hash of the key, the key is stored too: a file copied over another is no answer.
-    return entry["value"] if isinstance(entry, dict) and entry.get("key") == dict(key) else None
+    if not isinstance(entry, dict) or entry.get("key") != dict(key):
+        return None
+    return entry["value"] if isinstance(entry.get("value"), dict) else None
 
 
 def remember(kind: str, key: Mapping[str, Any], value: Mapping[str, Any]) -> None:

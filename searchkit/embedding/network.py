@@ -15,13 +15,22 @@ import transformers
 from torch import Tensor, nn
 
 from searchkit.embedding.checkpoint import T5_KINDS, Checkpoint, DenseLayer
-from searchkit.embedding.weights import AGAIN, dense_weights, network_weights
+from searchkit.embedding.json_files import AGAIN
+from searchkit.embedding.weights import dense_weights, network_weights
 from searchkit.errors import ModelError
 
 # Names, not classes: each loads a module of its own.
 T5_ENCODERS = {kind: f"{kind.upper()}EncoderModel" for kind in T5_KINDS}
 # A checkpoint may leave these out: we pool ourselves, and position numbers are no weights.
 HARMLESS = re.compile(r"(^|\.)(pooler\.|position_ids$|rotary_emb\.inv_freq$)")
+# Weights that a checkpoint may bring beyond what embeds: heads it was trained with, a decoder's half,
+# buffers that older versions stored. Anything else that finds no place belongs to another network.
+HEADS = re.compile(
+    r"(^|\.)(cls|classifier|pooler|lm_head|mlm_head|score|decoder|qa_outputs|predictions|sop_classifier"
+    r"|vocab_transform|vocab_layer_norm|vocab_projector|generator_predictions|generator_lm_head"
+    r"|discriminator_predictions)\."
+    r"|(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|attn\.bias|lm_head|embed_tokens\.weight)$"
+)
 
 
 def load_network(checkpoint: Checkpoint) -> nn.Module:
@@ -143,11 +152,22 @@ def _check_complete(report: dict[str, Any], folder: Path) -> None:
     """Refuse weights that transformers would quietly fill up with random numbers."""
     missing = sorted(key for key in report["missing_keys"] if not HARMLESS.search(key))
     if missing:
-        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise ModelError(
-            f"the weights in {folder} lack {len(missing)} tensors that config.json calls for: {shown}",
+            f"the weights in {folder} lack {len(missing)} tensors that config.json calls for: "
+            f"{_few(missing)}",
             remedy="config.json and weights are not of one model, or the download was partial: " + AGAIN,
         )
+    spare = sorted(key for key in report["unexpected_keys"] if not HEADS.search(key))
+    if spare:
+        raise ModelError(
+            f"the weights in {folder} hold {len(spare)} tensors that config.json has no place for: "
+            f"{_few(spare)}",
+            remedy="config.json and weights are not of one model: " + AGAIN,
+        )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _dense(layer: DenseLayer) -> nn.Linear:
@@ -164,6 +184,15 @@ def _dense(layer: DenseLayer) -> nn.Linear:
     # The boundary to foreign files, as above.
     except Exception as error:
         raise ModelError(f"{file} cannot be loaded: {error}", remedy=AGAIN) from error
+    spare = sorted(set(tensors) - {"linear.weight", "linear.bias" if layer.bias else "linear.weight"})
+    bias_shape = () if bias is None else tuple(bias.shape)
+    if spare or bias_shape != ((layer.out_features,) if layer.bias else ()):
+        found = f"holds {_few(spare)}" if spare else f"holds a bias of {bias_shape} numbers"
+        raise ModelError(
+            f"{file} {found}, expected {'a bias of' if layer.bias else 'no bias beside'} "
+            f"{layer.out_features} numbers as {layer.folder.name}/config.json says",
+            remedy=AGAIN,
+        )
     if tuple(weight.shape) != (layer.out_features, layer.in_features):
         raise ModelError(
             f"{file} holds a {tuple(weight.shape)} matrix, expected ({layer.out_features}, "

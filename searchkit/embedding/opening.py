@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 from searchkit.embedding.checkpoint import Checkpoint, DenseLayer, pooling_of, read_checkpoint
 from searchkit.embedding.embedder import LocalEmbedder
-from searchkit.embedding.families import CONFIGURED, PLAIN, Family, Reading, family_named, recognise
+from searchkit.embedding.families import CONFIGURED, PLAIN, Family, Reading, family_named, recognise, refuse
 from searchkit.embedding.hashes import file_sha256, value_sha256
+from searchkit.embedding.json_files import AGAIN, fact, read_json
 from searchkit.embedding.precision import PRECISIONS, settle_precision
+from searchkit.embedding.snapshots import CONFIG, VOCABULARIES
 from searchkit.embedding.sources import find_model
 from searchkit.embedding.tokens import Tokens
-from searchkit.embedding.weights import AGAIN, weight_files
+from searchkit.embedding.weights import weight_files
 from searchkit.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+TOKENIZER = VOCABULARIES[0]
+TOKENIZER_CONFIG = "tokenizer_config.json"
+VOCABULARY_FILES = (*VOCABULARIES[1:], "merges.txt", "added_tokens.json", "special_tokens_map.json")
+# Facts of tokenizer_config.json that shape no ids within the window.
+TOKENIZER_NOISE = (
+    "model_max_length", "name_or_path", "special_tokens_map_file", "tokenizer_file", "transformers_version",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +54,22 @@ def open_local(
     """Open a model in this process; arguments and errors are those of `open_embedder`."""
     if precision not in PRECISIONS:  # before minutes of loading
         raise UsageError(f"no precision '{precision}'", remedy=f"known: {', '.join(PRECISIONS)}")
-    plan = plan_model(model, max_tokens=max_tokens, family=family, revision=revision)
-    weights = [file_sha256(file) for file in weight_files(plan.checkpoint)]
-    tokenizer = _tokenizer(plan.checkpoint)
+    try:
+        plan = plan_model(model, max_tokens=max_tokens, family=family, revision=revision)
+        weights = [file_sha256(file) for file in weight_files(plan.checkpoint)]
+        tokenizer = _tokenizer(plan.checkpoint)
+        vocabulary = tokenizer_sha256(plan.checkpoint)
+    except OSError as error:  # a closed folder within the model's, a disk that fails
+        raise ModelError(f"'{model}' cannot be read: {error}", remedy="let your user read it") from error
 
     from searchkit.embedding.torch_runtime import TorchRuntime
 
     runtime = TorchRuntime(plan.checkpoint, plan.pooling, device)
     tokens = _tokens(plan, tokenizer, runtime.vocabulary)
-    facts = _fingerprint(plan, weights, tokens, runtime.dim)
+    facts = {
+        **_fingerprint(plan, weights, runtime.dim),
+        "tokenizer": value_sha256([vocabulary, tokens.description]),
+    }
     facts["precision"] = settle_precision(precision, runtime, tokens, value_sha256(facts))
     return LocalEmbedder(
         model=str(model),
@@ -81,6 +98,7 @@ def plan_model(
     notices: tuple[str, ...] = ()
     if family is not None:
         found = family_named(family)
+        refuse(found, str(model))
     else:
         found, notices = recognise(checkpoint.evidence, str(model))
     if checkpoint.pool_instruction is False and found.reading.pool_instruction:
@@ -105,7 +123,8 @@ def _about_code(checkpoint: Checkpoint, family: Family, *, named: bool) -> tuple
             causal networks made bidirectional by such code would give wrong vectors without a word.
     """
     model = checkpoint.source.model
-    if "AutoModel" not in (checkpoint.config.get("auto_map") or {}):
+    auto_map: dict[str, Any] = fact(checkpoint.config, "auto_map", dict, checkpoint.network / CONFIG, {})
+    if "AutoModel" not in auto_map:
         return ()
     if family.name in (PLAIN, CONFIGURED) and not named:
         raise ModelError(
@@ -122,7 +141,7 @@ def _about_code(checkpoint: Checkpoint, family: Family, *, named: bool) -> tuple
 def _tokenizer(checkpoint: Checkpoint) -> Tokenizer:
     from tokenizers import Tokenizer
 
-    file = checkpoint.network / "tokenizer.json"
+    file = checkpoint.network / TOKENIZER
     try:
         if file.is_file():
             return Tokenizer.from_file(str(file))
@@ -144,28 +163,48 @@ def _tokenizer(checkpoint: Checkpoint) -> Tokenizer:
         ) from error
 
 
+def tokenizer_sha256(checkpoint: Checkpoint) -> str:
+    """A hash of the tokenizer's own files, which stays the same when a library writes them otherwise.
+
+    Of tokenizer.json the content counts, less how it would cut and pad, which is not left to it.
+    """
+    file = checkpoint.network / TOKENIZER
+    if file.is_file():
+        content = read_json(file)
+        return value_sha256({key: content[key] for key in content if key not in ("truncation", "padding")})
+    names = [name for name in VOCABULARY_FILES if (checkpoint.network / name).is_file()]
+    config = {k: v for k, v in checkpoint.tokenizer_config.items() if k not in TOKENIZER_NOISE}
+    return value_sha256([{name: file_sha256(checkpoint.network / name) for name in names}, config])
+
+
 def _tokens(plan: Plan, tokenizer: Tokenizer, vocabulary: int) -> Tokens:
     config, family = plan.checkpoint.tokenizer_config, plan.family
+    file = plan.checkpoint.network / TOKENIZER_CONFIG
     return Tokens(
         tokenizer,
         family,
         max_tokens=plan.window,
         vocabulary=vocabulary,
         lower_case=plan.checkpoint.lower_case,
-        bos_token=family.bos_token or _wanted(config, "bos"),
-        eos_token=family.eos_token or _wanted(config, "eos"),
+        ends=(
+            family.bos_token or _wanted(config, "bos", file),
+            family.eos_token or _wanted(config, "eos", file),
+        ),
     )
 
 
-def _wanted(tokenizer_config: Mapping[str, Any], end: str) -> str:
+def _wanted(tokenizer_config: Mapping[str, Any], end: str, file: Path) -> str:
     """The token that tokenizer_config.json wants at an end, whether or not tokenizer.json puts it there."""
     if tokenizer_config.get(f"add_{end}_token") is not True:
         return ""
-    token = tokenizer_config.get(f"{end}_token")
-    return str(token["content"] if isinstance(token, dict) else token or "")
+    key = f"{end}_token"
+    token = tokenizer_config.get(key)
+    if isinstance(token, dict):
+        return fact(token, "content", str, file, "")
+    return fact(tokenizer_config, key, str, file, "")
 
 
-def _fingerprint(plan: Plan, weights: list[str], tokens: Tokens, dim: int) -> dict[str, str]:
+def _fingerprint(plan: Plan, weights: list[str], dim: int) -> dict[str, str]:
     """What shapes vectors. No path, name or revision: equal files are one model wherever they lie."""
     reading = plan.family.reading
     how = "pooled with the text" if reading.pool_instruction else "masked"
@@ -173,7 +212,9 @@ def _fingerprint(plan: Plan, weights: list[str], tokens: Tokens, dim: int) -> di
     knobs.pop("pool_instruction", None)
     details = ", ".join(f"{key}={value!r}" for key, value in knobs.items())
     tail = [
-        f"{step.in_features}->{step.out_features} {step.activation}" if isinstance(step, DenseLayer) else step
+        f"{step.in_features}->{step.out_features}{' with bias' if step.bias else ''} {step.activation}"
+        if isinstance(step, DenseLayer)
+        else step
         for step in plan.checkpoint.tail
     ]
     if not tail or tail[-1] != "normalize":
@@ -181,7 +222,6 @@ def _fingerprint(plan: Plan, weights: list[str], tokens: Tokens, dim: int) -> di
     return {
         "weights": value_sha256(weights) if len(weights) > 1 else weights[0],
         "network": value_sha256(plan.checkpoint.network_facts),
-        "tokenizer": value_sha256(tokens.description),
         "instruction": f"{how} ({details})" if details else how,
         "pooling": "+".join(plan.pooling),
         "tail": ", ".join(tail),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,12 @@ def settle_precision(asked: str, runtime: TorchRuntime, tokens: Tokens, weights:
 
 
 def worthwhile(runtime: TorchRuntime) -> bool:
-    """Whether bfloat16 may be faster here: the model is large enough and the device does it natively."""
+    """Whether bfloat16 may be faster here: the model is large enough and the device does it natively.
+
+    Measured on CPUs with avx512_bf16 (docs/LOG.md): MiniLM embeds half as many texts again. On CUDA
+    neither speed nor the effect of the company was measured in the making of searchkit: there 'auto'
+    rests on the parity that `settle_precision` measures on the machine itself.
+    """
     if runtime.parameters < SMALL_MODEL:
         return False
     if runtime.device.startswith("cuda"):
@@ -87,8 +92,8 @@ def measured_parity(runtime: TorchRuntime, tokens: Tokens, weights: str) -> Pari
     """
     key = {**_machine(runtime.device), "weights": weights, "texts": value_sha256(calibration_texts())}
     known = recall("parity", key)
-    if known is not None:
-        return Parity(**known)
+    if known is not None and all(isinstance(known.get(field.name), float) for field in fields(Parity)):
+        return Parity(**{field.name: known[field.name] for field in fields(Parity)})
     rows = tokens.rows([("", text) for text in _up_to_window(tokens)])
     exact = runtime.rows(rows)
     runtime.use_bfloat16()

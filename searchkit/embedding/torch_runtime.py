@@ -54,7 +54,8 @@ class TorchRuntime:
             token_budget: tokens per batch, padding included; None for what suits the device.
 
         Returns: (rows, dim) float32, of length 1, in order.
-        Raises: ModelError: not even a single row fits into the device's memory.
+        Raises: ModelError: not even a single row fits into the device's memory, or a vector holds
+            what is no number.
         """
         vectors = np.empty((len(tokens.ids), self.dim), dtype=np.float32)
         for batch in plan_batches(tokens.lengths, token_budget or self._budget):
@@ -93,7 +94,6 @@ class TorchRuntime:
         try:
             with torch.inference_mode():
                 result: Float32Matrix = self._forward(tokens, batch)[1].cpu().numpy()
-            return result
         except torch.cuda.OutOfMemoryError:
             if len(batch) == 1:
                 raise ModelError(
@@ -101,6 +101,14 @@ class TorchRuntime:
                     f"{self.device}",
                     remedy="use device='cpu' or a smaller max_tokens",
                 ) from None
+        else:
+            if not np.isfinite(result).all():
+                odd = int((~np.isfinite(result).all(axis=1)).sum())
+                raise ModelError(
+                    f"the network gives no numbers (NaN or infinite) for {odd} of {len(batch)} texts",
+                    remedy="its weights are damaged: copy it again; or use precision='float32'",
+                )
+            return result
         # Outside of the handler: the exception's traceback would keep the failed batch's tensors alive.
         torch.cuda.empty_cache()
         self._budget = max(1, self._budget // 2)

@@ -7,12 +7,12 @@ import struct
 import zipfile
 from pathlib import Path
 
-from searchkit.embedding.checkpoint import Checkpoint, DenseLayer, read_json
+from searchkit.embedding.checkpoint import Checkpoint, DenseLayer
+from searchkit.embedding.json_files import AGAIN
+from searchkit.embedding.snapshots import WEIGHTS, shards_of
 from searchkit.errors import ModelError
 
-NETWORK_NAMES = ("model.safetensors", "pytorch_model.bin")  # in the order transformers looks for them
 LFS_POINTER = b"version https://git-lfs"
-AGAIN = "copy or download the model again"
 
 
 def network_weights(folder: Path) -> list[Path]:
@@ -21,12 +21,12 @@ def network_weights(folder: Path) -> list[Path]:
     Raises:
         ModelError: there are none, a shard is missing, or a file is cut off.
     """
-    for name in NETWORK_NAMES:
+    for name in WEIGHTS:
         if (folder / name).is_file():
             return [_whole(folder / name)]
         index = folder / f"{name}.index.json"
         if index.is_file():
-            shards = sorted({str(shard) for shard in read_json(index).get("weight_map", {}).values()})
+            shards = shards_of(index)
             missing = [shard for shard in shards if not (folder / shard).is_file()]
             if missing or not shards:
                 raise ModelError(
@@ -36,7 +36,7 @@ def network_weights(folder: Path) -> list[Path]:
                 )
             return [_whole(folder / shard) for shard in shards]
     raise ModelError(
-        f"{folder} has no weights: expected {' or '.join(NETWORK_NAMES)}, or an index of shards",
+        f"{folder} has no weights: expected {' or '.join(WEIGHTS)}, or an index of shards",
         remedy=AGAIN,
     )
 
@@ -47,10 +47,10 @@ def dense_weights(layer: DenseLayer) -> Path:
     Raises:
         ModelError: there is none, or it is cut off.
     """
-    for name in NETWORK_NAMES:
+    for name in WEIGHTS:
         if (layer.folder / name).is_file():
             return _whole(layer.folder / name)
-    raise ModelError(f"{layer.folder} has no weights: expected {' or '.join(NETWORK_NAMES)}", remedy=AGAIN)
+    raise ModelError(f"{layer.folder} has no weights: expected {' or '.join(WEIGHTS)}", remedy=AGAIN)
 
 
 def weight_files(checkpoint: Checkpoint) -> list[Path]:
@@ -91,6 +91,6 @@ def _safetensors_size(file: Path) -> int:
         try:
             header = json.loads(stream.read(length))
             ends = [int(t["data_offsets"][1]) for name, t in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ModelError(f"{file} has a damaged header: {error}", remedy=AGAIN) from error
     return 8 + int(length) + max(ends, default=0)

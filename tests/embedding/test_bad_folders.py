@@ -209,6 +209,146 @@ def test_an_adapter_in_place_of_a_model(copied):
     assert "adapter" in refusal(folder)
 
 
+def test_an_adapter_in_the_networks_own_folder(copied):
+    folder = copied("bert-mean")
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    modules[0]["path"] = "0_Transformer"
+    (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+    (folder / "0_Transformer").mkdir()
+    (folder / "0_Transformer" / "adapter_config.json").write_text("{}", encoding="utf-8")
+    assert "holds an adapter" in refusal(folder)
+
+
+@pytest.mark.parametrize("path", ["../1_Pooling", "/etc", "a/../../b", "C:\\x", "..\\x", "a\0b"])
+def test_paths_that_lead_out_of_the_folder(copied, path):
+    folder = copied("bert-mean")
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    modules[1]["path"] = path
+    (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+    assert "not inside of the model's folder" in refusal(folder)
+
+
+def test_shards_outside_of_the_folder(copied, golden):
+    folder = copied("bert-mean")
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"a": str(golden / "bert-mean" / "model.safetensors")}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    assert "not inside of the model's folder" in refusal(folder)
+
+
+ODD_FACTS = [
+    ("config_sentence_transformers.json", {"prompts": ["a"]}),
+    ("config_sentence_transformers.json", {"prompts": {"query": 5}}),
+    ("config_sentence_transformers.json", {"searchkit": "x"}),
+    ("config_sentence_transformers.json", {"searchkit": {"family": 5}}),
+    ("config_sentence_transformers.json", {"default_prompt_name": 5}),
+    ("sentence_bert_config.json", {"max_seq_length": "abc"}),
+    ("sentence_bert_config.json", {"max_seq_length": [1]}),
+    ("sentence_bert_config.json", {"max_seq_length": 20.5}),
+    ("sentence_bert_config.json", {"max_seq_length": True}),
+    ("sentence_bert_config.json", {"do_lower_case": "no"}),
+    ("1_Pooling/config.json", {"pooling_mode": 5}),
+    ("1_Pooling/config.json", {"pooling_mode": {"mean": 1}}),
+    ("1_Pooling/config.json", {"include_prompt": "no"}),
+    ("2_Dense/config.json", {"in_features": "48"}),
+    ("2_Dense/config.json", {"out_features": [1]}),
+    ("2_Dense/config.json", {"bias": "no"}),
+    ("config.json", {"pad_token_id": "x", "model_type": "roberta", "max_position_embeddings": 50}),
+    ("config.json", {"auto_map": 5}),
+    ("config.json", {"model_type": 5}),
+    ("tokenizer_config.json", {"add_eos_token": True, "eos_token": 5}),
+    ("tokenizer_config.json", {"add_eos_token": True, "eos_token": {"content": 1}}),
+]
+
+
+@pytest.mark.parametrize(("file", "facts"), ODD_FACTS, ids=lambda value: json.dumps(value))
+def test_facts_of_a_kind_they_cannot_be_of(copied, file, facts):
+    folder = copied("instructor-relu", to="instructor-odd")
+    content = json.loads((folder / file).read_text(encoding="utf-8")) if (folder / file).is_file() else {}
+    (folder / file).write_text(json.dumps({**content, **facts}), encoding="utf-8")
+    assert file.rpartition("/")[2] in refusal(folder)
+
+
+def test_an_end_token_without_a_name_is_none(copied):
+    folder = copied("instructor-relu", to="instructor-odd")
+    edit_json(folder / "tokenizer_config.json", add_eos_token=True, eos_token={"x": 1})
+    assert open_embedder(folder).embed(["bees"]).shape == (1, 32)
+
+
+@pytest.mark.parametrize("weight_map", [[1], "x", {"a": 5}])
+def test_an_index_of_weights_that_is_none(copied, weight_map):
+    folder = copied("bert-mean")
+    (folder / "model.safetensors").unlink()
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}), encoding="utf-8")
+    assert "model.safetensors.index.json: " in refusal(folder)
+
+
+@pytest.mark.parametrize("file", ["config.json", "modules.json", "1_Pooling/config.json"])
+@pytest.mark.parametrize("text", ["[" * 100_000, "5", "null", '{"a": 1, ', "[5]"])
+def test_json_that_is_damaged(copied, file, text):
+    folder = copied("bert-mean")
+    (folder / file).write_text(text, encoding="utf-8")
+    assert file.rpartition("/")[2] in refusal(folder)
+
+
+def test_a_closed_folder_within_the_models(golden, open_folder, unprivileged):
+    folder = Path(shutil.copytree(golden / "bert-mean", open_folder / "model"))
+    (folder / "1_Pooling").chmod(0)
+    with unprivileged():
+        assert "ermission denied" in refusal(folder)
+
+
+def test_weights_of_a_larger_network_than_the_config_says(copied):
+    folder = copied("bert-mean")
+    edit_json(folder / "config.json", num_hidden_layers=1)
+    assert "16 tensors that config.json has no place for" in refusal(folder)
+
+
+@pytest.mark.parametrize("head", ["cls.predictions.bias", "classifier.weight", "embeddings.position_ids"])
+def test_heads_a_network_was_trained_with_do_no_harm(copied, golden, head):
+    folder = copied("bert-mean")
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, head: torch.zeros(48)}, folder / "model.safetensors", metadata={"format": "pt"})
+    expected = open_embedder(golden / "bert-mean").embed(["bees"])
+    assert (open_embedder(folder).embed(["bees"]) == expected).all()
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(copied, number):
+    folder = copied("bert-mean")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["embeddings.word_embeddings.weight"][:] = number
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"gives no numbers .* for 1 of 1 texts"):
+        open_embedder(folder).embed(["bees"])
+
+
+@pytest.mark.parametrize(
+    ("bias", "shape", "said"),
+    [(True, (3,), "a bias of"), (True, (32, 1), "a bias of"), (False, (32,), "linear.bias")],
+)
+def test_a_dense_layer_with_another_bias(copied, bias, shape, said):
+    folder = copied("instructor-relu")
+    file = folder / "2_Dense" / "model.safetensors"
+    save_file({**load_file(file), "linear.bias": torch.zeros(shape)}, file)
+    edit_json(folder / "2_Dense" / "config.json", bias=bias)
+    assert f"holds {said}" in refusal(folder)
+
+
+def test_a_refused_family_is_refused_when_it_is_named(golden):
+    assert "does not load" in refusal(golden / "bert-mean", family="nv-embed")
+
+
+def test_an_instructor_whose_dense_layer_was_left_out(copied):
+    folder = copied("instructor-relu")
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    (folder / "modules.json").write_text(json.dumps(modules[:2]), encoding="utf-8")
+    folder = folder.rename(folder.with_name("instructor-cut"))
+    assert "has no Dense layer" in refusal(folder)
+    assert open_embedder(folder, family="instructor").dim == 48
+
+
 def test_a_file_in_place_of_a_folder(golden):
     assert "is a file" in refusal(golden / "bert-mean" / "model.safetensors")
 

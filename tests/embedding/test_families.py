@@ -48,6 +48,8 @@ def test_every_example_of_a_family_is_recognised_as_of_it():
         "Alibaba-NLP/gte-Qwen2-7B-instruct",
         "nomic-ai/nomic-embed-text-v2-moe",
         "BAAI/bge-en-icl",
+        "minishlab/potion-base-8M",
+        "sentence-transformers/static-retrieval-mrl-en-v1",
     ],
 )
 def test_models_that_would_give_wrong_vectors_are_refused_with_the_reason(name):
@@ -76,7 +78,38 @@ def test_a_name_tells_gtr_from_instructor():
 
 def test_a_fine_tune_is_recognised_by_what_it_was_trained_from():
     family, notices = recognise(Evidence(names=("x/mine",), former_name="intfloat/e5-base-v2"), "mine")
-    assert (family.name, notices) == ("e5", ())
+    assert family.name == "e5"
+    assert "because it was made from 'intfloat/e5-base-v2'" in notices[0]
+
+
+def test_a_checkpoints_own_prompts_go_before_what_it_was_trained_from():
+    evidence = Evidence(
+        names=("x/mine",), former_name="intfloat/e5-base-v2", prompts={"query": "ask: ", "document": ""}
+    )
+    family, _ = recognise(evidence, "mine")
+    assert (family.prompt.query, family.prompt.document) == ("ask: ", "")
+    empty = Evidence(names=("x/mine",), former_name="intfloat/e5-base-v2", prompts={"query": ""})
+    assert recognise(empty, "mine")[0].name == "e5"
+
+
+def test_a_default_prompt_stands_where_no_prompt_is_named():
+    prompts = {"std": "text: ", "document": ""}
+    family, _ = recognise(Evidence(names=("x/y",), prompts=prompts, default_prompt="std"), "y")
+    assert (family.prompt.query, family.prompt.document) == ("text: ", "")
+    unused, notices = recognise(Evidence(names=("x/y",), prompts=prompts), "y")
+    assert unused.name == "plain"
+    assert "embedded as they are" in notices[0]
+
+
+def test_only_a_t5_is_an_instructor_by_its_name():
+    for model_type, family in (("t5", "instructor"), ("bert", "plain")):
+        assert recognise(Evidence(names=("x/instructor-y",), model_type=model_type), "y")[0].name == family
+
+
+def test_an_instructor_without_its_dense_layer_is_refused():
+    evidence = Evidence(names=("hkunlp/instructor-large",), model_type="t5", has_dense=False)
+    with pytest.raises(ModelError, match="has no Dense layer"):
+        recognise(evidence, "hkunlp/instructor-large")
 
 
 def test_a_name_does_not_outweigh_the_architecture():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from searchkit.embedding import precision
 from searchkit.embedding.embedder import open_embedder
 from searchkit.embedding.precision import MAX_COMPANY_EFFECT, MIN_COSINE, Parity, calibration_texts
 from searchkit.errors import UsageError
+from searchkit.settings import cache_folder
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,22 @@ def test_parity_is_measured_once_per_machine_and_weights(bert, monkeypatch):
     first = precision.measured_parity(bert.runtime, bert._tokens, "once")
     monkeypatch.setattr(bert.runtime, "rows", lambda *_: pytest.fail("measured again"))
     assert precision.measured_parity(bert.runtime, bert._tokens, "once") == first
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"min_cosine": "x", "company_effect": 0.0}, {"min_cosine": 1.0}, [1], None]
+)
+def test_an_odd_entry_of_the_cache_is_none(bert, monkeypatch, value):
+    expected = precision.measured_parity(bert.runtime, bert._tokens, "odd")
+    (entry,) = (file for file in _parity_entries() if '"weights": "odd"' in file.read_text(encoding="utf-8"))
+    content = json.loads(entry.read_text(encoding="utf-8"))
+    for odd in ({**content, "value": value}, {"key": content["key"]}):
+        entry.write_text(json.dumps(odd), encoding="utf-8")
+        assert precision.measured_parity(bert.runtime, bert._tokens, "odd") == expected
+
+
+def _parity_entries() -> list[Path]:
+    return list((cache_folder() / "parity").iterdir())
 
 
 def test_calibration_texts_go_from_one_token_to_the_window(bert):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import get_args
+
 import pytest
 
 from searchkit.embedding.families import families
 from searchkit.embedding.prompts import prompt_notices, render
-from searchkit.profile import Instruction, Profile
+from searchkit.profile import Instruction, Profile, Task
 
 PROFILE = Profile(
     name="wiki",
@@ -73,8 +76,10 @@ def test_a_user_is_told_how_far_the_model_listens(family, said):
     assert (not notices) if said is None else (len(notices) == 1 and said in notices[0])
 
 
-def test_every_family_has_a_template_for_every_task():
+def test_templates_have_no_slots_but_those_that_are_filled_and_no_tasks_but_those_there_are():
     for family in families().values():
-        for task in ("retrieval", "duplicates", "clustering", "similarity", "classification"):
-            for side in ("document", "query"):
-                assert isinstance(family.prompt.template(task, side), str)
+        prompt = family.prompt
+        templates = [prompt.document, prompt.query, prompt.symmetric or "", *prompt.tasks.values()]
+        slots = {slot for template in templates for slot in re.findall(r"\{(.*?)\}", template)}
+        assert slots <= {"instruction", "task"}, family.name
+        assert set(prompt.tasks) <= set(get_args(Task)), family.name

@@ -67,10 +67,10 @@ def test_an_instruction_that_fills_the_window_leaves_the_end_token(golden):
 
 def test_tokens_the_family_insists_on_are_put_where_the_tokenizer_does_not(golden):
     bare = tokens_of(golden, "qwen3-embedding-tiny", families()["plain"])
-    ended = tokens_of(golden, "qwen3-embedding-tiny", families()["plain"], eos_token="<|endoftext|>")
+    ended = tokens_of(golden, "qwen3-embedding-tiny", families()["plain"], ends=("", "<|endoftext|>"))
     assert (bare.suffix, len(ended.suffix)) == ((), 1)
     with pytest.raises(ModelError, match="has no token '</s>'"):
-        tokens_of(golden, "qwen3-embedding-tiny", families()["plain"], eos_token="</s>")
+        tokens_of(golden, "qwen3-embedding-tiny", families()["plain"], ends=("", "</s>"))
 
 
 def test_a_merge_across_the_border_is_noticed(golden):
