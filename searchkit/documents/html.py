@@ -36,6 +36,7 @@ _BLOCKS = words(
     "caption"
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
 _NOFRAMES = re.compile(r"(</?)noframes\b", re.I)
 _TOO_DEEP = re.compile("excessive depth|resource limit", re.I)
 
@@ -77,6 +78,8 @@ def read_html(markup: str, assembly: Assembly) -> str:
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_pis=True, huge_tree=True)
     # What stands in <noframes> is text to libxml2, though only pages of frames hide it.
     markup = _NOFRAMES.sub(r"\1div", markup)
+    # Text behind the end of the page is text to every browser; libxml2 drops it.
+    markup = _END.sub("", markup)
     try:
         root = etree.fromstring(markup.encode("utf-8", "replace"), parser)
     except etree.XMLSyntaxError as error:

@@ -296,3 +296,8 @@ def test_every_format_asked_for_has_a_loader():
         ".md .mdx .txt .rst .html .erb .pdf .docx .pptx .xlsx .eml .ipynb .csv .tsv .jsonl .py .ts .sql .yaml"
     )
     assert set(asked.split()) <= supported_suffixes()
+
+
+def test_text_behind_the_end_of_a_page_is_kept(tmp_path):
+    page = "<html><body><p>Before the end.</p></body></html>\n<p>Behind the end.</p>\n"
+    assert read(tmp_path, "a.html", page).text == "Before the end.\n\nBehind the end."
