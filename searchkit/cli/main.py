@@ -80,10 +80,8 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        # The reader (head, less) has gone. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (BrokenPipeError, SystemExit):  # click and rich turn the one into the other; nothing else exits
+        return _reader_has_gone()
     except (KeyboardInterrupt, click.Abort):
         say("\nStopped. Everything committed so far is kept; the same command goes on where it stopped.")
         return INTERRUPTED
@@ -93,6 +91,13 @@ def run(arguments: list[str] | None = None) -> int:
         say(f"Error: {type(error).__name__}: {error}")
         say(f"  What was committed is kept. To see where it happened: {TRACEBACK_VARIABLE}=1 searchkit ...")
         return 1
+
+
+def _reader_has_gone() -> int:
+    """What `head` and `less` do when they have seen enough is no error of ours."""
+    # Python would complain once more when it closes stdout.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def say(text: str) -> None:

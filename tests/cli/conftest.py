@@ -64,4 +64,6 @@ def process():
     for running in started:
         if running.poll() is None:
             running.send_signal(signal.SIGKILL)
-        running.communicate()
+        running.wait()
+        for stream in (running.stdout, running.stderr):
+            stream.close()
