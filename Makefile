@@ -28,7 +28,7 @@ demo: $(VENV)/.installed  ## Index sample_corpus and answer three questions
 	@for question in \
 		"how do I get a new laptop" \
 		"what happens to unused vacation days at the end of the year" \
-		"a customer was charged twice, what should support do"; \
+		"a client ordered the wrong thing, do we take it back"; \
 	do \
 		printf '\n%s\n' "$$question"; \
 		$(DEMO_SEARCHKIT) query "$$question" -k 3 || exit $$?; \
