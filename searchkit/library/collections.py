@@ -242,11 +242,6 @@ def put_snapshot(tx: Transaction, collection_id: int, published: StoredSnapshot)
     tx.run("DELETE FROM removals WHERE collection_id = ?", (collection_id,))
 
 
-def drop_snapshot(tx: Transaction, collection_id: int) -> None:
-    """Forget the snapshot: queries scan the vectors of record until the next one is published."""
-    tx.run("DELETE FROM snapshots WHERE collection_id = ?", (collection_id,))
-
-
 def snapshot_files(db: Database) -> set[str]:
     """Names of all published snapshot files."""
     return {row[0] for row in db.rows("SELECT file FROM snapshots")}

@@ -158,7 +158,7 @@ class Database:
         with _translated(self.folder):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield Transaction(self.folder, self._connection)
+                yield Transaction(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
@@ -191,8 +191,7 @@ class Database:
 class Transaction:
     """The only thing that can write; exists only inside Database.transaction()."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
-        self._folder = folder
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
