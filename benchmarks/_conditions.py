@@ -6,13 +6,15 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("torch", "transformers", "faiss-cpu", "numpy")
+RESULTS = ROOT / "benchmarks" / "results"
+PACKAGES = ("torch", "transformers", "onnxruntime", "tokenizers", "faiss-cpu", "numpy")
 
 
 def conditions() -> dict[str, Any]:
@@ -25,16 +27,35 @@ def conditions() -> dict[str, Any]:
         "commit": described.stdout.strip(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "threads": threads(),
+        "memory_gib": _memory_gib(),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        **versions(PACKAGES),
     }
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """The versions of those packages that are installed here."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def threads() -> int:
+    """How many threads may run at once in this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def report(name: str, figures: dict[str, Any], *, save: bool) -> None:
     """Print figures and conditions as one line of JSON, and keep them in results/NAME.json if asked."""
     line = {**figures, "conditions": conditions()}
     if save:
-        path = ROOT / "benchmarks" / "results" / f"{name}.json"
+        path = RESULTS / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(line, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(line))
@@ -46,3 +67,11 @@ def _cpu() -> str:
     except OSError:
         return platform.processor()
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _memory_gib() -> int | None:
+    """Memory of the machine; None where the system does not say."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    except (ValueError, OSError, AttributeError):
+        return None

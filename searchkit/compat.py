@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from searchkit.errors import UsageError
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from searchkit.embedding.torch_runtime import TorchRuntime
 
 Sentence: TypeAlias = str | Sequence[str]  # a text, or [instruction, text]
 OutputValue: TypeAlias = Literal["sentence_embedding", "token_embeddings"]
@@ -186,6 +188,7 @@ class INSTRUCTOR:
             device="auto" if device is None else str(device),
             precision="float32",
             family=INSTRUCTOR_FAMILY,
+            runtime="torch",  # the only one that gives token vectors
         )
 
     def _on(self, device: str | torch.device) -> LocalEmbedder:
@@ -223,7 +226,8 @@ def _inside(embedder: LocalEmbedder, pairs: list[tuple[str, str]], output_value:
 
     tokens = embedder.tokenise(pairs)
     results: list[Any] = [None] * len(pairs)
-    for position, hidden, row in embedder.runtime.hidden(tokens):
+    runtime = cast("TorchRuntime", embedder.runtime)  # `_open` asks for it
+    for position, hidden, row in runtime.hidden(tokens):
         if output_value is not None:
             results[position] = hidden
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import importlib
 import os
 import shutil
 import tempfile
@@ -24,11 +25,18 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def isolated_cache(cache_folder: Path) -> Iterator[None]:
+    """Keep out of the user's cache, also in fixtures that live longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEARCHKIT_CACHE", str(cache_folder))
+        yield
+
+
 @pytest.fixture(autouse=True)
-def isolated(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path, monkeypatch: pytest.MonkeyPatch):
+def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
     """Point searchkit at folders of the test's own, in this process and in those it starts."""
     monkeypatch.setenv("SEARCHKIT_CONFIG", str(tmp_path_factory.mktemp("config")))
-    monkeypatch.setenv("SEARCHKIT_CACHE", str(cache_folder))
     monkeypatch.delenv("SEARCHKIT_LIBRARY", raising=False)
 
 
@@ -70,6 +78,7 @@ def unprivileged(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
         # What is imported on first use may lie in files that belong to root alone: use it before.
         Database.write(tmp_path / "warm").close()
         codecs.lookup("utf-8-sig")
+        importlib.import_module("mmap")
         before = os.geteuid()
         if before == 0:
             os.seteuid(65534)

@@ -12,6 +12,7 @@ from searchkit.cli import options, output
 
 if TYPE_CHECKING:
     from searchkit.collection.library import CollectionInfo, Library
+    from searchkit.library.collections import StoredSnapshot
 
 
 @click.command("collections")
@@ -59,7 +60,9 @@ def show_command(collection: str | None, library: Library, as_json: bool) -> Non
     if info.snapshot:
         late = info.generation - info.snapshot.generation
         state = f"{late} commits behind: the rest is scanned" if late else "up to date"
-        shown.add_row("snapshot", f"{info.snapshot.kind}, exact, {info.snapshot.rows:,} rows, {state}")
+        exact = ", exact" if info.snapshot.search["plan"]["promised_recall"] == 1.0 else ""
+        shown.add_row("snapshot", f"{info.snapshot.kind}{exact}, {info.snapshot.rows:,} rows, {state}")
+        shown.add_row("nearest rows", _searched(info.snapshot))
     else:
         shown.add_row("snapshot", "none: stored vectors are scanned")
     for name, value in sorted(info.recipe.items()):
@@ -118,6 +121,22 @@ def rebuild_command(collection: str | None, wait: float, library: Library) -> No
         click.echo(f"Rebuilt the snapshot of '{name}'.")
 
 
+def _searched(snapshot: StoredSnapshot) -> str:
+    """How the rows nearest to a query are found, and how many of them."""
+    plan, tuning = snapshot.search["plan"], snapshot.search["tuning"]
+    if plan["promised_recall"] == 1.0:
+        return "all of them: every row is compared"
+    way = (
+        f"{tuning['effort']:,} of {plan['lists']:,} lists"
+        if plan["lists"]
+        else f"effort {tuning['effort']:,}"
+    )
+    return (
+        f"{tuning['measured_recall']:.1%} of the best ten on {tuning['sample']} samples, "
+        f"{plan['promised_recall']:.0%} promised ({way}, {tuning['oversampling']:g} times the rows compared)"
+    )
+
+
 def _plain(info: CollectionInfo) -> dict[str, Any]:
     return {
         "collection": info.name,
@@ -140,5 +159,7 @@ def _plain(info: CollectionInfo) -> dict[str, Any]:
             "kind": info.snapshot.kind,
             "generation": info.snapshot.generation,
             "rows": info.snapshot.rows,
+            "bytes": info.snapshot.size,
+            **info.snapshot.search,
         },
     }

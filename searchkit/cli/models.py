@@ -1,15 +1,20 @@
-"""`searchkit models list|show`."""
+"""`searchkit models list|show|export`."""
 
 from __future__ import annotations
+
+from dataclasses import asdict
 
 import click
 
 from searchkit.cli import options, output
+from searchkit.settings import DEFAULT_MODEL
+
+EXPORTED = ("float32", "int8")
 
 
 @click.group("models")
 def models_command() -> None:
-    """List model families, show how a model takes instructions."""
+    """List model families, show how a model takes instructions, export models."""
 
 
 @models_command.command("list")
@@ -59,3 +64,37 @@ def show_model(model: str, as_json: bool) -> None:
     for notice in embedder.notices:
         shown.add_row("note", notice)
     output.console().print(shown)
+
+
+@models_command.command("export")
+@click.argument("model", metavar="[ID|DIR]", default=DEFAULT_MODEL)
+@click.option(
+    "--precision",
+    type=click.Choice(EXPORTED),
+    multiple=True,
+    help="Export in this precision; may be given twice.  [default: both]",
+)
+@options.json_option
+def export_model(model: str, precision: tuple[str, ...], as_json: bool) -> int:
+    """Export MODEL into the cache, to be run without torch.
+
+    The first `index` or `query` with a model does the same. Says how near the exported form comes to the
+    model itself: the least and the mean cosine over texts of one word to the length of its window.
+
+    \b
+    searchkit models export
+    searchkit models export ./my-model --precision int8
+    """
+    from searchkit.embedding.embedder import export_model
+
+    exported = [export_model(model, precision=one) for one in precision or EXPORTED]
+    if as_json:
+        output.print_json([asdict(one) for one in exported])
+    else:
+        shown = output.table("precision", "size", "min cosine", "mean cosine", "folder")
+        for one in exported:
+            size = f"{one.size / 1e6:,.1f} MB" if one.size else "none"
+            cosines = [f"{c:.5f}" if c is not None else "" for c in (one.min_cosine, one.mean_cosine)]
+            shown.add_row(one.precision, size, *cosines, one.refused or str(one.folder))
+        output.console().print(shown)
+    return options.PARTLY_DONE if any(one.refused for one in exported) else 0

@@ -1,4 +1,6 @@
-"""Reads what a plan names and commits it: load, chunk, embed what has no vector yet, store.
+"""Commits what a plan names: takes passages as they are read, embeds what has no vector yet, stores.
+
+Reading goes ahead of the model: processes load files, a thread cuts and hashes.
 
 No write transaction is open while a model works. Vectors are committed every few seconds, under the hash
 of their text; a file becomes visible in one step once all its vectors are there. Killed at any moment,
@@ -7,18 +9,21 @@ the next run finds the vectors and goes on.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
+from searchkit.collection import sources
+from searchkit.collection.ahead import ahead
+from searchkit.collection.extraction import Extraction, processes_for
 from searchkit.collection.plan import FileToRead, Plan, state_of
+from searchkit.collection.reading import DocumentRead, FileRead, PassagesRead, Read, hash_of, read, weigh
 from searchkit.documents.chunk import chunk
 from searchkit.documents.load import load
 from searchkit.embedding.embedder import Embedder
-from searchkit.errors import DocumentError, DocumentUnavailable
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library import vectors
@@ -26,14 +31,14 @@ from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.documents import DocumentRow, FileState, PassageRow
 from searchkit.profile import Profile
-from searchkit.records import Document, Failure, Passage
+from searchkit.records import Document, Failure, Passage, SourceFile
 
 COMMIT_S = 5.0  # of a model's work: what a crash can lose
 FIRST_BATCH = 128  # texts; then as many as the model embeds in COMMIT_S, within these bounds
 SMALLEST_BATCH, LARGEST_BATCH = 32, 2048
 LARGEST_COMMIT = 20_000  # passages of finished files, where all their vectors are already stored
-
 LARGEST_PENDING = 16 << 20  # characters of text waiting to be embedded: bounds memory for whole documents
+AHEAD_CHARACTERS = 16 << 20  # read, cut, and not yet taken
 
 # A file changed within the grain of the file system's clock (FAT: 2 s) can change again under the same
 # time stamp.
@@ -80,6 +85,7 @@ class _Finished:
 
     source_id: int
     file: FileToRead
+    sha256: bytes
     documents: Sequence[DocumentRow]
     failures: Sequence[Failure]
 
@@ -105,6 +111,8 @@ class IndexPipeline:
         self._batch = FIRST_BATCH
         self._pending: dict[bytes, Passage] = {}
         self._pending_characters = 0
+        self._passages: list[PassageRow] = []  # of the Document being read
+        self._documents: list[DocumentRow] = []  # of the file being read
         self._finished: list[_Finished] = []
         self._finished_passages = 0
 
@@ -132,51 +140,87 @@ class IndexPipeline:
         self.tally.failed += plan.failures
         self._report()
         self._commit_names(source_id, plan)
-        for file in plan.read:
-            self._read(source_id, file)
-            if self._finished_passages >= LARGEST_COMMIT:
+        if plan.read:
+            with self._reading(plan.read) as reading:
+                for one in reading:
+                    self._take(source_id, one)
                 self._commit()
-        self._commit()
 
     # ---------------------------------------------------------------- reading
 
-    def _read(self, source_id: int, file: FileToRead) -> None:
-        rows: list[DocumentRow] = []
-        failures: list[Failure] = []
+    @contextmanager
+    def _reading(self, files: Sequence[FileToRead]) -> Iterator[Iterator[Read]]:
+        """What the files hold, read ahead of the model where that is worth a thread and processes."""
+        to_load = [file.source for file in files]
+        processes = processes_for(to_load)
+        if not processes:
+            yield read(files, _load_here, self._cut, sources.sha256_of)
+            return
+        extraction = Extraction(to_load, processes)
         try:
-            for document in load(file.source, on_failure=failures.append):
-                passages = [self._take(passage) for passage in self._chunks(document)]
-                if passages:
-                    rows.append(_document_row(document, passages))
-            if not rows and not failures:
-                raise DocumentError("holds no text that could be searched")
-        except DocumentError as error:
-            failures.append(Failure(document=file.source.name, reason=error.in_one_line))
-            rows = []
-            if isinstance(error, DocumentUnavailable):  # tried again next time; what is stored of it stays
-                self.tally.failed += failures
-                self._count_file(file)
-                return
-        self.tally.failed += failures
-        self._finished.append(_Finished(source_id=source_id, file=file, documents=rows, failures=failures))
-        self._finished_passages += sum(len(row.passages) for row in rows)
+            # The processes start and read while the model is loaded, here: the thread finds it open.
+            _ = self._capacity
+            made = read(files, extraction.documents, self._cut, sources.sha256_of)
+            with ahead(made, weigh, AHEAD_CHARACTERS, interrupt=extraction.close) as reading:
+                yield reading
+        finally:
+            extraction.close()
 
-    def _chunks(self, document: Document) -> Iterable[Passage]:
+    def _cut(self, document: Document) -> Iterable[Passage]:
         count_tokens = self._embedder.count_tokens
         return chunk(document, self._profile.chunking, capacity=self._capacity, count_tokens=count_tokens)
 
-    def _take(self, passage: Passage) -> PassageRow:
-        """Queue a passage's text for embedding and return the row that will refer to it."""
-        passage = _storable(passage)
-        text_hash = hash_of(passage.embedded_text)
+    def _take(self, source_id: int, one: Read) -> None:
+        """Queue passages for embedding; note Documents and files whose passages are all queued."""
+        if isinstance(one, PassagesRead):
+            for text_hash, passage in one.passages:
+                self._take_passage(text_hash, passage)
+        elif isinstance(one, DocumentRead):
+            self._documents.append(
+                DocumentRow(
+                    name=one.name,
+                    kind=one.kind,
+                    title=one.title,
+                    metadata=one.metadata,
+                    passages=tuple(self._passages),
+                )
+            )
+            self._passages.clear()
+        else:
+            self._take_file(source_id, one)
+
+    def _take_passage(self, text_hash: bytes, passage: Passage) -> None:
         if text_hash not in self._pending:
             self._pending[text_hash] = passage
             self._pending_characters += len(passage.text)
+        self._passages.append(
+            PassageRow(text_hash, passage.start, passage.end, passage.heading, passage.page)
+        )
         self.tally.passages_read += 1
         if len(self._pending) >= self._batch or self._pending_characters >= LARGEST_PENDING:
             # of the file being read, texts and vectors only
             self._commit()
-        return PassageRow(text_hash, passage.start, passage.end, passage.heading, passage.page)
+
+    def _take_file(self, source_id: int, one: FileRead) -> None:
+        documents = tuple(self._documents) if one.keep else ()
+        self._documents.clear()
+        self._passages.clear()
+        self.tally.failed += one.failures
+        if one.unavailable:  # tried again next time; what is stored of it stays
+            self._count_file(one.file)
+            return
+        self._finished.append(
+            _Finished(
+                source_id=source_id,
+                file=one.file,
+                sha256=one.sha256,
+                documents=documents,
+                failures=one.failures,
+            )
+        )
+        self._finished_passages += sum(len(row.passages) for row in documents)
+        if self._finished_passages >= LARGEST_COMMIT:
+            self._commit()
 
     # ---------------------------------------------------------------- writing
 
@@ -199,7 +243,7 @@ class IndexPipeline:
             store.put_texts(tx, collection_id, texts)
             vectors.put_vectors(tx, recipe_id, fresh, made.vectors, made.truncated)
             for done in self._finished:
-                state = self._settled(state_of(done.file.source, done.file.sha256))
+                state = self._settled(state_of(done.file.source, done.sha256))
                 store.put_file(tx, collection_id, done.source_id, state, done.documents, done.failures)
             if self._finished:
                 catalogue.advance(tx, collection_id)
@@ -260,31 +304,8 @@ class IndexPipeline:
         )
 
 
-def hash_of(text: str) -> bytes:
-    """The address of a text: SHA-256 of its UTF-8 form."""
-    return hashlib.sha256(text.encode("utf-8")).digest()
+def _load_here(source: SourceFile, on_failure: Callable[[Failure], None]) -> Generator[Document, None, None]:
+    yield from load(source, on_failure=on_failure)
 
 
-def _document_row(document: Document, passages: Sequence[PassageRow]) -> DocumentRow:
-    return DocumentRow(
-        name=document.name,
-        kind=document.kind,
-        title=_utf8(document.title),
-        metadata=document.metadata,
-        passages=passages,
-    )
-
-
-def _storable(passage: Passage) -> Passage:
-    """Replace lone surrogates, which escapes in JSON can produce and UTF-8 cannot hold."""
-    try:
-        (passage.text + passage.context + passage.heading).encode("utf-8")
-    except UnicodeEncodeError:
-        return replace(
-            passage, text=_utf8(passage.text), context=_utf8(passage.context), heading=_utf8(passage.heading)
-        )
-    return passage
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+__all__ = ["IndexPipeline", "OnProgress", "Progress", "Tally", "hash_of"]

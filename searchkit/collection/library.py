@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from searchkit import settings
 from searchkit.arrays import Float32Vector
-from searchkit.collection import query_pipeline, recipe, recovery, refresh, snippet, sources
-from searchkit.collection.index_pipeline import OnProgress
-from searchkit.documents.discover import Discovery
+from searchkit.collection import query_pipeline, recipe, recovery, snippet
 from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.errors import CollectionNotFound, ModelError, RecipeMismatch, UsageError, near_names
 from searchkit.library import collections as catalogue
@@ -25,6 +24,10 @@ from searchkit.library.collections import Counts, StoredCollection, StoredSnapsh
 from searchkit.library.database import Database, exists
 from searchkit.profile import Profile
 from searchkit.records import Failure, IndexReport, QueryResult
+
+if TYPE_CHECKING:
+    from searchkit.collection.index_pipeline import OnProgress
+    from searchkit.documents.discover import Discovery
 
 # Models of up to this many dimensions are small enough to read every sentence shown, on a CPU as well;
 # for larger ones the sentence is chosen by its words.
@@ -71,15 +74,15 @@ class Library:
     """A folder with one database, the truth, and snapshots of its Collections.
 
     folder: default $SEARCHKIT_LIBRARY, else ./indexes; made by the first `index`.
-    open_model: how a model name becomes an Embedder; default open_embedder.
+    open_model: how a model name becomes an Embedder; default open_embedder, in the runtime that suits.
     """
 
     def __init__(
-        self, folder: str | Path | None = None, *, open_model: Callable[[str], Embedder] = open_embedder
+        self, folder: str | Path | None = None, *, open_model: Callable[[str], Embedder] | None = None
     ) -> None:
         self.folder = Path(folder) if folder is not None else settings.library_folder()
         self._open_model = open_model
-        self._models: dict[str, Embedder] = {}
+        self._models: dict[tuple[str, str | None, str], Embedder] = {}
 
     # ---------------------------------------------------------------- index
 
@@ -100,6 +103,8 @@ class Library:
         Raises: UsageError, RecipeMismatch, LibraryError, ModelError; single files never raise, they are
         in the report's `failed`.
         """
+        from searchkit.collection import refresh, sources  # a query needs none of the readers of files
+
         started = time.perf_counter()
         roots = sources.absolute([paths] if isinstance(paths, (str, Path)) else paths)
         if not roots:
@@ -107,7 +112,7 @@ class Library:
         wanted = _profile(profile)
         if not exists(self.folder):  # a mistake must not leave an empty Library behind
             self._look(roots)
-            self._embedder(str(model or settings.DEFAULT_MODEL))
+            self._embedder(str(model or settings.DEFAULT_MODEL), None)
         with self._write(patience) as db:
             # Looked at under the lock: what another run added meanwhile would else seem to be gone.
             found = self._look(roots)
@@ -136,6 +141,8 @@ class Library:
             return [self._refreshed(db, one, on_progress) for one in chosen]
 
     def _refreshed(self, db: Database, one: StoredCollection, on_progress: OnProgress | None) -> IndexReport:
+        from searchkit.collection import refresh
+
         try:
             return refresh.prepare(db, None, one.name, None, self._embedder).over_all(on_progress)
         except (UsageError, ModelError, RecipeMismatch) as error:
@@ -144,6 +151,8 @@ class Library:
             return IndexReport(collection=one.name, failed=(failure,), passages=passages)
 
     def _look(self, roots: Sequence[Path]) -> dict[Path, Discovery]:
+        from searchkit.collection import sources
+
         found = {root: sources.look(root, self.folder) for root in roots}
         for root in roots:
             sources.require_files(root, found[root])
@@ -225,7 +234,8 @@ class Library:
         self, collection: StoredCollection, profile: Profile, model: str | Path | None
     ) -> Embedder:
         """The model for a Collection's space. Raises: RecipeMismatch naming what differs."""
-        embedder = self._embedder(str(model) if model is not None else collection.model)
+        name = str(model) if model is not None else collection.model
+        embedder = self._embedder(name, collection.recipe.get("precision"), "onnx")
         recipe.require_same(
             collection.name,
             collection.recipe,
@@ -299,10 +309,20 @@ class Library:
     def _write(self, patience: Patience) -> Database:
         return Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait)
 
-    def _embedder(self, model: str) -> Embedder:
-        if model not in self._models:
-            self._models[model] = self._open_model(model)
-        return self._models[model]
+    def _embedder(self, model: str, space: str | None, runtime: str = "auto") -> Embedder:
+        """A model whose vectors are of this precision class; opened once.
+
+        runtime: 'auto' to embed many texts, 'onnx' for a single one; what is open already serves for both.
+        """
+        for known in ("auto", runtime):
+            if (model, space, known) in self._models:
+                return self._models[model, space, known]
+        if self._open_model is not None:
+            opened = self._open_model(model)
+        else:
+            opened = open_embedder(model, space=space, runtime=runtime)
+        self._models[model, space, runtime] = opened
+        return opened
 
     def _named(self, db: Database, name: str) -> StoredCollection:
         found = catalogue.collection_named(db, name)

@@ -20,7 +20,7 @@ class FileToRead:
     """A file whose content is not stored yet."""
 
     source: SourceFile
-    sha256: bytes
+    sha256: bytes | None  # None where the plan could do without: it is taken when the file is read
     replaces: StoredFile | None  # None for an added file
 
 
@@ -45,6 +45,8 @@ def make_plan(
 ) -> Plan:
     """Compare by size and time stamp first, and by content (`digest`) only where those differ.
 
+    An added file's content is looked at only if it may be one that vanished: of its size and suffix.
+
     What could not be read of an unchanged file is said again, without reading it again, unless another
     version of searchkit tried it.
 
@@ -56,6 +58,9 @@ def make_plan(
     touched: list[tuple[StoredFile, FileState]] = []
     failures: list[Failure] = []
     unchanged = 0
+    names = {source.name for source in found}
+    gone = [before for name, before in stored.items() if name not in names and not _within_any(name, unseen)]
+    vanished = {_size_and_suffix(before.state.name, before.state.size) for before in gone}
     for source in found:
         before = stored.get(source.name)
         # What another version of searchkit failed at, this one may be able to read.
@@ -63,6 +68,9 @@ def make_plan(
         if known and (known.state.size, known.state.mtime_ns) == (source.size, source.mtime_ns):
             unchanged += known.documents > 0
             failures += known.failures
+            continue
+        if before is None and _size_and_suffix(source.name, source.size) not in vanished:
+            read.append(FileToRead(source=source, sha256=None, replaces=None))
             continue
         try:
             sha256 = digest(source)
@@ -75,8 +83,6 @@ def make_plan(
             failures += known.failures
         else:
             read.append(FileToRead(source=source, sha256=sha256, replaces=before))
-    names = {source.name for source in found}
-    gone = [before for name, before in stored.items() if name not in names and not _within_any(name, unseen)]
     read, gone, moved = _moves(read, gone)
     return Plan(
         read=tuple(read),
@@ -92,6 +98,10 @@ def _within_any(name: str, unseen: Collection[str]) -> bool:
     return any(one in (name, ROOT) or name.startswith(f"{one}/") for one in unseen)
 
 
+def _size_and_suffix(name: str, size: int) -> tuple[int, str]:
+    return size, PurePosixPath(name).suffix  # the suffix decides how a file is read
+
+
 def state_of(source: SourceFile, sha256: bytes) -> FileState:
     """The state to store for a file that was read."""
     return FileState(name=source.name, size=source.size, mtime_ns=source.mtime_ns, sha256=sha256)
@@ -100,7 +110,7 @@ def state_of(source: SourceFile, sha256: bytes) -> FileState:
 def _moves(
     read: list[FileToRead], gone: list[StoredFile]
 ) -> tuple[list[FileToRead], list[StoredFile], list[tuple[StoredFile, FileState]]]:
-    """Pair files that vanished with added ones of equal content and suffix (which decides the loader).
+    """Pair files that vanished with added ones of equal content and suffix.
 
     A file with failures is read again: what is stored of them speaks of its old name.
     """
@@ -109,8 +119,8 @@ def _moves(
         vanished[before.state.sha256, PurePosixPath(before.state.name).suffix].append(before)
     still_to_read, moved = [], []
     for file in read:
-        key = (file.sha256, PurePosixPath(file.source.name).suffix)
-        if file.replaces is None and vanished[key]:
+        key = (file.sha256 or b"", PurePosixPath(file.source.name).suffix)
+        if file.sha256 is not None and file.replaces is None and vanished[key]:
             moved.append((vanished[key].pop(), state_of(file.source, file.sha256)))
         else:
             still_to_read.append(file)

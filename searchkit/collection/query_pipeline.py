@@ -16,16 +16,17 @@ from searchkit.library import vectors
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage
+from searchkit.library.vectors import CollectionVectors
 from searchkit.records import Hit, JsonValue
 from searchkit.vector_index.exact import ExactIndex
-from searchkit.vector_index.protocol import VectorIndex
+from searchkit.vector_index.protocol import Neighbours, VectorIndex
 
 MAX_QUERY_CHARACTERS = 10_000
 MAX_K = 10_000
 
 # Passages of equal text score equally; a few more are fetched so that the cut between them can follow
 # the order of documents instead of the order in which they happened to be stored.
-TIE_MARGIN = 16
+TIE_MARGIN = 6
 SCORE_DECIMALS = 6  # float32 inner products of unit vectors are not reproducible beyond
 
 
@@ -55,16 +56,23 @@ def checked_k(k: int) -> int:
 
 
 def search(
-    db: Database, collection: StoredCollection, query: Float32Vector, k: int, snapshot: VectorIndex | None
+    db: Database,
+    collection: StoredCollection,
+    query: Float32Vector,
+    k: int,
+    snapshot: VectorIndex | None,
+    *,
+    allowed: Int64Vector | None = None,
 ) -> list[Hit]:
     """The k best passages of a Collection for a query vector; fewer only when it holds fewer.
 
     query: (dim,) float32 of length 1; snapshot: the Collection's published index, or None to scan the
-    vectors of record. To be called within db.one_state().
+    vectors of record; allowed: ids of the passages that may be found, None for all.
+    To be called within db.one_state().
     """
     candidates = k + TIE_MARGIN
     while True:
-        ids, scores = _nearest(db, collection, query, candidates, snapshot)
+        ids, scores = _nearest(db, collection, query, candidates, snapshot, allowed)
         exhausted = len(ids) < candidates
         if exhausted or scores[k - 1] - scores[-1] > 2 * 10.0**-SCORE_DECIMALS:
             break
@@ -77,29 +85,44 @@ def search(
 
 
 def _nearest(
-    db: Database, collection: StoredCollection, query: Float32Vector, k: int, snapshot: VectorIndex | None
+    db: Database,
+    collection: StoredCollection,
+    query: Float32Vector,
+    k: int,
+    snapshot: VectorIndex | None,
+    allowed: Int64Vector | None,
 ) -> tuple[Int64Vector, Float32Vector]:
+    """The k best of the snapshot and of what was committed since."""
     published = catalogue.snapshot(db, collection.collection_id) if snapshot is not None else None
     after = published.last_passage_id if published else 0
-    tail = ExactIndex(
-        *vectors.collection_vectors(
-            db, collection.collection_id, collection.recipe_id, collection.dim, after=after
-        )
-    )
     removed = vectors.removed_passages(db, collection.collection_id)
-    indexes: Sequence[VectorIndex] = (tail, snapshot) if snapshot is not None else (tail,)
-    found = [index.search(query[None, :], k, without=removed)[0] for index in indexes]
-    ids = np.concatenate([neighbours.ids for neighbours in found])
-    scores = np.concatenate([neighbours.scores for neighbours in found])
-    best = np.argsort(-scores, kind="stable")[:k]
-    return ids[best], scores[best]
+    record = CollectionVectors(
+        db, collection.collection_id, collection.recipe_id, collection.dim, after=after
+    )
+    found = []
+    if snapshot is not None:
+        found += snapshot.search(query[None, :], k, without=removed, allowed=allowed)
+    for block in record.blocks():  # one block for the tail of a snapshot; all vectors where there is none
+        found += ExactIndex(*block).search(query[None, :], k, without=removed, allowed=allowed)
+        found = [_best(found, k)]
+    best = _best(found, k)
+    return best.ids, best.scores
+
+
+def _best(found: Sequence[Neighbours], k: int) -> Neighbours:
+    """The k best of several answers; of equal scores the one with the smaller id."""
+    ids = np.concatenate([np.empty(0, np.int64), *(one.ids for one in found)])
+    scores = np.concatenate([np.empty(0, np.float32), *(one.scores for one in found)])
+    best = np.lexsort((ids, -scores))[:k]
+    return Neighbours(ids[best], scores[best])
 
 
 def _exact_scores(
     db: Database, collection: StoredCollection, query: Float32Vector, ids: Int64Vector
 ) -> Mapping[int, float]:
     """Cosines from the vectors of record in float64, equal for equal texts whatever index found them."""
-    found, matrix = vectors.passage_vectors(db, collection.recipe_id, collection.dim, ids.tolist())
+    record = CollectionVectors(db, collection.collection_id, collection.recipe_id, collection.dim)
+    found, matrix = record.of(ids)
     scores = matrix.astype(np.float64) @ query.astype(np.float64)
     return {int(i): round(float(score), SCORE_DECIMALS) for i, score in zip(found, scores, strict=True)}
 

@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from searchkit.collection.index_pipeline import hash_of
+from searchkit.arrays import Int64Vector
+from searchkit.collection.kept import Kept
 from searchkit.errors import LibraryDamaged, LibraryNotWritable
 from searchkit.library import collections as catalogue
 from searchkit.library import vectors
 from searchkit.library.collections import StoredCollection, StoredSnapshot
 from searchkit.library.database import Database
+from searchkit.library.vectors import CollectionVectors
 from searchkit.vector_index import snapshot as snapshots
-from searchkit.vector_index.choose import snapshot_is_due
-from searchkit.vector_index.protocol import FLAT, DamagedIndex
+from searchkit.vector_index.choose import choose_index, snapshot_is_due
+from searchkit.vector_index.container import Checks, checks_of
+from searchkit.vector_index.protocol import DamagedIndex, IndexPlan, Tuning, VectorIndex
+from searchkit.vector_index.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from searchkit.arrays import Float32Matrix, Int64Vector
-    from searchkit.vector_index.faiss_index import FaissIndex
+    from searchkit.vector_index.build import Built
 
 UNIT_TOLERANCE = 1e-3  # of a stored vector's length around 1
 FEW = 5  # examples shown of each kind of problem
 
+# Of the machine's memory, what one open index may hold; where that cannot be asked, of 8 GiB.
+MEMORY_SHARE = 0.25
+USUAL_MEMORY = 8 << 30
 
-def open_snapshot(db: Database, collection: StoredCollection) -> FaissIndex | None:
+# Opened snapshots, so that a second query pays neither for checking nor for reading them again.
+_opened: Kept[Snapshot] = Kept(most=4)
+
+
+def open_snapshot(db: Database, collection: StoredCollection) -> VectorIndex | None:
     """Open the published snapshot; None where there is none, or none that can be used.
 
     A query works without it: the vectors of record are scanned instead, and the next run makes it anew.
+    The index reads vectors of record through `db`: it is of no use after that is closed.
     """
     published = catalogue.snapshot(db, collection.collection_id)
     if published is None:
         return None
+    path = db.folder / published.file
     try:
-        path = db.folder / published.file
-        return snapshots.open_snapshot(path, size=published.size, checksum=published.checksum)
-    except DamagedIndex:
+        plan, tuning = plan_of(published)
+        held = _opened.get(path, published.checksum, lambda: _open(path, published, plan))
+    except (OSError, DamagedIndex):
         return None
+    return held.index(tuning, _record(db, collection))
+
+
+def plan_of(published: StoredSnapshot) -> tuple[IndexPlan, Tuning]:
+    """What a snapshot was built as and how it is searched. Raises: DamagedIndex: the Library does not say."""
+    try:
+        plan, tuning = published.search["plan"], published.search["tuning"]
+        return IndexPlan(kind=published.kind, **plan), Tuning(**tuning)
+    except (KeyError, TypeError) as error:
+        raise DamagedIndex(f"the Library does not say how it is searched: {error}") from error
+
+
+def _open(path: Path, published: StoredSnapshot, plan: IndexPlan) -> Snapshot:
+    return snapshots.open_snapshot(path, plan, size=published.size, checksum=published.checksum)
+
+
+def _record(db: Database, collection: StoredCollection) -> CollectionVectors:
+    return CollectionVectors(db, collection.collection_id, collection.recipe_id, collection.dim)
 
 
 def publish_if_due(db: Database, collection: StoredCollection) -> bool:
@@ -45,6 +78,7 @@ def publish_if_due(db: Database, collection: StoredCollection) -> bool:
     published = catalogue.snapshot(db, collection.collection_id)
     if published is not None:
         try:
+            plan_of(published)
             snapshots.check(db.folder / published.file, size=published.size, checksum=published.checksum)
         except DamagedIndex:
             published = None
@@ -65,29 +99,54 @@ def publish(db: Database, collection: StoredCollection) -> None:
 
     Raises: LibraryNotWritable: the file cannot be written; the truth is not touched by that.
     """
-    from searchkit.vector_index.faiss_index import write_index
+    from searchkit.vector_index.build import build  # a query needs nothing of it
 
     current = catalogue.collection_named(db, collection.name) or collection
-    ids, matrix = vectors.collection_vectors(db, current.collection_id, current.recipe_id, current.dim)
+    rows = catalogue.count_passages(db, current.collection_id)
+    plan = choose_index(rows, current.dim, memory_budget())
+    built: Built | None = None
+
+    def write(path: Path) -> None:
+        nonlocal built
+        built = build(plan, _record(db, current), path)
+
     name = snapshots.file_name(current.collection_id, current.recipe_id, current.generation)
+    _opened.forget(db.folder / name)
     try:
-        size, checksum = snapshots.publish(db.folder / name, lambda path: write_index(ids, matrix, path))
+        size, checksum = snapshots.publish(db.folder / name, write)
     except OSError as error:
         raise LibraryNotWritable(
             f"the snapshot of '{current.name}' cannot be written: {error}; all its passages are stored",
             remedy="free space, then: searchkit rebuild; until then queries scan the stored vectors",
         ) from error
+    assert built is not None
     published = StoredSnapshot(
         file=name,
-        kind=FLAT,
+        kind=built.plan.kind,
         generation=current.generation,
-        rows=len(ids),
-        last_passage_id=int(ids[-1]) if len(ids) else 0,
+        rows=built.rows,
+        last_passage_id=built.last_id,
         size=size,
         checksum=checksum,
+        search=_described(built),
     )
     with db.transaction() as tx:
         catalogue.put_snapshot(tx, current.collection_id, published)
+
+
+def _described(built: Built) -> Mapping[str, Any]:
+    plan = asdict(built.plan)
+    del plan["kind"]
+    return {"plan": plan, "tuning": asdict(built.tuning)}
+
+
+def memory_budget() -> int:
+    """Bytes of RAM that one open index may hold."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        memory = USUAL_MEMORY
+    return int(memory * MEMORY_SHARE)
 
 
 def sweep(db: Database) -> None:
@@ -112,19 +171,23 @@ def _problems(db: Database, collection: StoredCollection) -> list[str]:
     missing = vectors.passages_without_vector(db, collection.collection_id, collection.recipe_id)
     if missing:
         found.append(f"{missing} passages have no vector")
-    ids, matrix = vectors.collection_vectors(
-        db, collection.collection_id, collection.recipe_id, collection.dim
-    )
-    lengths = np.linalg.norm(matrix, axis=1)
-    wrong = ids[~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)]  # written so that NaN counts as wrong
-    if len(wrong):
-        found.append(f"{len(wrong)} vectors are not of length 1, passages {wrong[:FEW].tolist()}")
+    wrong: list[int] = []
+    ids, checks = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
+    for some, matrix in _record(db, collection).blocks():
+        lengths = np.linalg.norm(matrix, axis=1)
+        wrong += some[~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)].tolist()  # NaN counts as wrong
+        ids.append(some)
+        checks.append(checks_of(matrix))
+    if wrong:
+        found.append(f"{len(wrong)} vectors are not of length 1, passages {wrong[:FEW]}")
     found += _text_problems(db, collection)
-    found += _snapshot_problems(db, collection, ids, matrix)
+    found += _snapshot_problems(db, collection, np.concatenate(ids), np.concatenate(checks))
     return found
 
 
 def _text_problems(db: Database, collection: StoredCollection) -> list[str]:
+    from searchkit.collection.reading import hash_of  # of no use to a query
+
     wrong = [
         text_id
         for text_id, text_hash, context, text in db.scan(
@@ -138,22 +201,24 @@ def _text_problems(db: Database, collection: StoredCollection) -> list[str]:
 
 
 def _snapshot_problems(
-    db: Database, collection: StoredCollection, ids: Int64Vector, matrix: Float32Matrix
+    db: Database, collection: StoredCollection, ids: Int64Vector, checks: Checks
 ) -> list[str]:
+    """Compare ids, and what each row was made from; its codes are as written if the file's checksum is."""
     published = catalogue.snapshot(db, collection.collection_id)
     if published is None:
         return []
     path: Path = db.folder / published.file
     try:
-        opened = snapshots.open_snapshot(path, size=published.size, checksum=published.checksum, full=True)
+        plan, _ = plan_of(published)
+        held = snapshots.open_snapshot(
+            path, plan, size=published.size, checksum=published.checksum, full=True
+        ).held
     except DamagedIndex as error:
         return [f"snapshot {published.file}: {error}"]
-    held, held_matrix = opened.vectors()
-    removed = vectors.removed_passages(db, collection.collection_id)
-    kept = ~np.isin(held, removed)
+    kept = ~np.isin(held.ids, vectors.removed_passages(db, collection.collection_id))
     expected = ids <= published.last_passage_id
-    if not np.array_equal(np.sort(held[kept]), ids[expected]):
+    if not np.array_equal(held.ids[kept], ids[expected]):
         return [f"snapshot {published.file} does not hold the passages it should"]
-    if not np.array_equal(held_matrix[kept][np.argsort(held[kept])], matrix[expected]):
-        return [f"snapshot {published.file} holds other vectors than the database"]
+    if not np.array_equal(held.checks[kept], checks[expected]):
+        return [f"snapshot {published.file} was made from other vectors than the database holds"]
     return []

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from searchkit import settings
 from searchkit.collection import recipe, recovery, sources
@@ -21,6 +22,9 @@ from searchkit.library.database import Database
 from searchkit.profile import Profile
 from searchkit.records import Failure, IndexReport
 from searchkit.settings import expanded
+
+# A model by its name, and the precision class of the vectors it has to be comparable with; None for any.
+OpenModel: TypeAlias = Callable[[str, str | None], Embedder]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +114,7 @@ def prepare(
     profile: Profile | None,
     name: str | None,
     model: str | Path | None,
-    open_model: Callable[[str], Embedder],
+    open_model: OpenModel,
 ) -> Run:
     """Find or make the Collection; its model is opened only where it is needed to tell that it fits.
 
@@ -125,7 +129,7 @@ def prepare(
         return _prepare_stored(db, stored, profile, _place_of(model) or stored.model, open_model)
     assert profile is not None  # loaded above, as nothing is stored
     place = _place_of(model) or settings.DEFAULT_MODEL
-    embedder = open_model(place)
+    embedder = open_model(place, None)
     fields = recipe.recipe_of(embedder, profile)
     collection = _add(db, name or profile.name, profile, place, fields, embedder.dim)
     notices = embedder.notices_for(profile)
@@ -137,14 +141,14 @@ def _prepare_stored(
     stored: StoredCollection,
     profile: Profile | None,
     place: str,
-    open_model: Callable[[str], Embedder],
+    open_model: OpenModel,
 ) -> Run:
     before = Profile.from_dict(stored.profile)
     wanted = profile or before
     remedy = f"index under another name: -c {stored.name}-2; or start anew: searchkit remove {stored.name}"
 
     def open_checked() -> Embedder:
-        embedder = open_model(place)
+        embedder = open_model(place, stored.recipe.get("precision"))
         recipe.require_same(stored.name, stored.recipe, recipe.recipe_of(embedder, wanted), remedy=remedy)
         return embedder
 

@@ -16,6 +16,11 @@ from searchkit.arrays import Int64Vector
 # 1e-3 (bfloat16), with it they are identical bit for bit.
 WIDTH_STEP = 16
 
+# Where padding is free of effect it still costs: rows that fill less of their batch's width than this go into
+# the next one, unless the batch is so small that another run costs more than the padding.
+LEAST_FILL = 0.9
+SMALL_BATCH = 512  # tokens
+
 # A block bounds what is tokenised at once, in texts and in characters: an Encoding costs about
 # a hundred bytes per token, and a list may hold millions of texts or texts of a megabyte.
 BLOCK_TEXTS = 4096
@@ -24,12 +29,12 @@ BLOCK_CHARACTERS = 4_000_000
 T = TypeVar("T", bound=Hashable)
 
 
-def padded_width(length: int, position_limit: int | None) -> int:
+def padded_width(length: int, position_limit: int | None, step: int = WIDTH_STEP) -> int:
     """The number of columns of a batch whose longest row has `length` tokens.
 
-    A multiple of WIDTH_STEP, unless the network has no positions for so many.
+    A multiple of `step`, unless the network has no positions for so many.
     """
-    width = -(-length // WIDTH_STEP) * WIDTH_STEP
+    width = -(-length // step) * step
     return width if position_limit is None else min(width, max(position_limit, length))
 
 
@@ -44,6 +49,25 @@ def plan_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int
         rows = list(rows_of_width)
         size = max(1, token_budget // max(1, steps * WIDTH_STEP))
         yield from (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def plan_packed(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
+    """Cut rows into batches of at most `token_budget` tokens, each padded to its longest row.
+
+    For a runtime whose results do not depend on the padding. Longest first; a batch holds at least one row,
+    and takes much shorter ones only while it is small. Yields: positions; every position once.
+    """
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], row)):
+        width = lengths[batch[0]] if batch else 0
+        full = (len(batch) + 1) * width > token_budget
+        wasteful = lengths[row] < LEAST_FILL * width and len(batch) * width >= SMALL_BATCH
+        if batch and (full or wasteful):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 def plan_blocks(sizes: Sequence[int]) -> Iterator[slice]:

@@ -22,8 +22,8 @@ from searchkit.profile import Profile, Side
 from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from searchkit.embedding.runtimes import Runtime
     from searchkit.embedding.tokens import TokenRows, Tokens
-    from searchkit.embedding.torch_runtime import TorchRuntime
 
 # An Instruction is paid from the text's window; from this share on it costs more than it can give.
 MAX_INSTRUCTION_SHARE = 0.25
@@ -62,7 +62,7 @@ class Embedder(Protocol):
 
     @property
     def precision(self) -> str:
-        """What it computes in: 'float32' or 'bfloat16'."""
+        """What it computes in: 'float32', 'bfloat16' or 'int8'."""
 
     @property
     def device(self) -> str:
@@ -81,7 +81,10 @@ class Embedder(Protocol):
         """Embed texts like `embed`, and tell how many tokens they have and which were cut."""
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, without Instruction and special tokens, untruncated."""
+        """Tokens of each text, without Instruction and special tokens, untruncated.
+
+        May be called by one thread while another embeds.
+        """
 
     def instruction_for(self, profile: Profile, side: Side) -> str:
         """The literal text this model's family puts before texts of one side of the Profile.
@@ -108,19 +111,27 @@ def open_embedder(
     max_tokens: int | None = None,
     family: str | None = None,
     revision: str | None = None,
+    runtime: str = "auto",
+    space: str | None = None,
 ) -> LocalEmbedder:
     """Open a model: a local folder, the embedded default, or an id on the Hugging Face hub.
 
-    Opening one for the CPU sets the number of torch's threads, for the whole process, to that of the
-    processor's cores where torch would use more.
+    The first time a model is used on a CPU it is exported into the cache: a graph that embeds faster than
+    torch, and needs no torch to be opened. Where torch is used on a CPU, the number of its threads is set,
+    for the whole process, to that of the processor's cores where it would use more.
 
     Args:
         model: a folder in sentence-transformers layout or a bare transformers checkpoint, or an id.
         device: 'auto' (CUDA, else Apple's, else the CPU), 'cpu', 'cuda', 'cuda:N' or 'mps'.
-        precision: 'float32', 'bfloat16', or 'auto': bfloat16 where it is native and proven equal.
+        precision: 'float32', 'bfloat16', 'int8', or 'auto': on a CPU 8 bits where they move vectors little
+            enough for the model's family, else bfloat16 where it is native and proven equal.
         max_tokens: the window; None for the checkpoint's own.
         family: name of its model family; None to recognise it.
         revision: commit, tag or branch on the hub.
+        runtime: 'onnx' for the exported graph wherever the model has one, which is quickest to open; 'torch'
+            never to use it; 'auto' for what embeds many texts fastest.
+        space: the precision class of stored vectors (`fingerprint()["precision"]`) that vectors have to be
+            comparable with; None for any.
 
     Raises:
         ModelNotFound: the model is nowhere to be found.
@@ -128,10 +139,40 @@ def open_embedder(
         UsageError: device, precision or family is unknown.
     """
     from searchkit.embedding.opening import open_local
+    from searchkit.embedding.runtimes import Wanted
 
-    return open_local(
-        model, device=device, precision=precision, max_tokens=max_tokens, family=family, revision=revision
-    )
+    wanted = Wanted(device=device, precision=precision, runtime=runtime, space=space)
+    return open_local(model, wanted, max_tokens=max_tokens, family=family, revision=revision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedModel:
+    """A model's graph in the cache, or why there is none."""
+
+    model: str
+    precision: str
+    folder: Path
+    size: int  # bytes of graph and weights; 0 where there is none
+    min_cosine: float | None  # to the model itself, over the calibration texts
+    mean_cosine: float | None
+    spared: tuple[str, ...]  # linear layers that stayed in float32
+    refused: str  # '' where there is a graph
+
+
+def export_model(
+    model: str | Path = DEFAULT_MODEL, *, precision: str = "int8", revision: str | None = None
+) -> ExportedModel:
+    """Write a model as a graph into the cache, where it is not there yet; opening a model does so itself.
+
+    precision: 'float32' or 'int8'.
+
+    Raises:
+        ModelNotFound, ModelError: as for `open_embedder`.
+        UsageError: the precision is no such.
+    """
+    from searchkit.embedding.opening import export_local
+
+    return export_local(model, precision=precision, revision=revision)
 
 
 class LocalEmbedder:
@@ -143,7 +184,7 @@ class LocalEmbedder:
         model: str,
         family: Family,
         tokens: Tokens,
-        runtime: TorchRuntime,
+        runtime: Runtime,
         notices: tuple[str, ...],
         fingerprint: dict[str, str],
     ) -> None:
@@ -236,7 +277,7 @@ class LocalEmbedder:
         return self._tokens.rows(pairs)
 
     @property
-    def runtime(self) -> TorchRuntime:
+    def runtime(self) -> Runtime:
         """What runs the network, for who wants to see inside."""
         return self._runtime
 
@@ -272,4 +313,11 @@ def _refuse_no_texts(texts: Sequence[object]) -> None:
         raise UsageError(f"found a {type(odd[0]).__name__} among the texts", remedy="expected str only")
 
 
-__all__ = ["EmbeddedTexts", "Embedder", "LocalEmbedder", "open_embedder"]
+__all__ = [
+    "EmbeddedTexts",
+    "Embedder",
+    "ExportedModel",
+    "LocalEmbedder",
+    "export_model",
+    "open_embedder",
+]

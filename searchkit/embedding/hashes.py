@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,24 @@ from searchkit.settings import cache_folder
 
 def file_sha256(file: Path) -> str:
     """The file's sha256 in hex. Computed once per (path, size, mtime) and machine."""
+    return remembered_hash("sha256", file, _sha256)
+
+
+def remembered_hash(kind: str, file: Path, compute: Callable[[Path], str]) -> str:
+    """What `compute` makes of the file, in hex. Computed once per (path, size, mtime) and machine."""
     stat = file.stat()
     key = {"path": str(file.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    known = recall("sha256", key)
+    known = recall(kind, key)
     if known is not None and isinstance(known.get("sha256"), str):
         return str(known["sha256"])
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    remember("sha256", key, {"sha256": digest})
+    digest = compute(file)
+    remember(kind, key, {"sha256": digest})
     return digest
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def value_sha256(value: Any) -> str:

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from searchkit.embedding.checkpoint import Checkpoint, DenseLayer, pooling_of, read_checkpoint
-from searchkit.embedding.embedder import LocalEmbedder
+from searchkit.embedding.embedder import ExportedModel, LocalEmbedder
 from searchkit.embedding.families import CONFIGURED, PLAIN, Family, Reading, family_named, recognise, refuse
-from searchkit.embedding.hashes import file_sha256, value_sha256
-from searchkit.embedding.json_files import AGAIN, fact, read_json
-from searchkit.embedding.precision import PRECISIONS, settle_precision
+from searchkit.embedding.hashes import file_sha256, remembered_hash, value_sha256
+from searchkit.embedding.json_files import fact, read_json
+from searchkit.embedding.runtimes import FLOAT32, INT8, Parts, Wanted, export, open_runtime
 from searchkit.embedding.snapshots import CONFIG, VOCABULARIES
 from searchkit.embedding.sources import find_model
 from searchkit.embedding.tokens import Tokens
 from searchkit.embedding.weights import weight_files
 from searchkit.errors import ModelError, UsageError
+from searchkit.export.kinds import EXPORTABLE
+from searchkit.settings import CACHE_VARIABLE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -43,42 +45,80 @@ class Plan:
 
 
 def open_local(
-    model: str | Path,
-    *,
-    device: str,
-    precision: str,
-    max_tokens: int | None,
-    family: str | None,
-    revision: str | None,
+    model: str | Path, wanted: Wanted, *, max_tokens: int | None, family: str | None, revision: str | None
 ) -> LocalEmbedder:
     """Open a model in this process; arguments and errors are those of `open_embedder`."""
-    if precision not in PRECISIONS:  # before minutes of loading
-        raise UsageError(f"no precision '{precision}'", remedy=f"known: {', '.join(PRECISIONS)}")
-    try:
-        plan = plan_model(model, max_tokens=max_tokens, family=family, revision=revision)
-        weights = [file_sha256(file) for file in weight_files(plan.checkpoint)]
-        tokenizer = _tokenizer(plan.checkpoint)
-        vocabulary = tokenizer_sha256(plan.checkpoint)
-    except OSError as error:  # a closed folder within the model's, a disk that fails
-        raise ModelError(f"'{model}' cannot be read: {error}", remedy="let your user read it") from error
-
-    from searchkit.embedding.torch_runtime import TorchRuntime
-
-    runtime = TorchRuntime(plan.checkpoint, plan.pooling, device)
-    tokens = _tokens(plan, tokenizer, runtime.vocabulary)
-    facts = {
-        **_fingerprint(plan, weights, runtime.dim),
-        "tokenizer": value_sha256([vocabulary, tokens.description]),
-    }
-    facts["precision"] = settle_precision(precision, runtime, tokens, value_sha256(facts))
+    wanted.check()  # before minutes of loading
+    plan, facts, parts = _described(model, max_tokens=max_tokens, family=family, revision=revision)
+    opened = open_runtime(parts, wanted)
     return LocalEmbedder(
         model=str(model),
         family=plan.family,
-        tokens=tokens,
-        runtime=runtime,
-        notices=plan.notices,
-        fingerprint=facts,
+        tokens=opened.tokens,
+        runtime=opened.runtime,
+        notices=plan.notices + opened.notices,
+        fingerprint={
+            **facts,
+            "dim": str(opened.runtime.dim),
+            "tokenizer": value_sha256([parts.shape["tokenizer"], opened.tokens.description]),
+            "precision": opened.space,
+        },
     )
+
+
+def export_local(model: str | Path, *, precision: str, revision: str | None) -> ExportedModel:
+    """Export a model; arguments and errors are those of `export_model`."""
+    if precision not in (FLOAT32, INT8):
+        raise UsageError(f"nothing is exported in '{precision}'", remedy=f"known: {FLOAT32}, {INT8}")
+    _, _, parts = _described(model, max_tokens=None, family=None, revision=revision)
+    kind = parts.checkpoint.model_type
+    if kind not in EXPORTABLE:
+        raise UsageError(
+            f"'{model}' is a network of type '{kind}', which is run by torch only",
+            remedy=f"exported are: {', '.join(sorted(EXPORTABLE))}",
+        )
+    try:
+        folder, found = export(parts, precision)
+        size = sum((folder / name).stat().st_size for name in found.files)
+    except OSError as error:
+        raise ModelError(
+            f"the exported form of '{model}' cannot be written: {error}",
+            remedy=f"free space, or name another cache: export {CACHE_VARIABLE}=FOLDER",
+        ) from error
+    return ExportedModel(
+        model=str(model),
+        precision=precision,
+        folder=folder,
+        size=0 if found.refused else size,
+        min_cosine=found.parity.min_cosine if found.parity else None,
+        mean_cosine=found.parity.mean_cosine if found.parity else None,
+        spared=found.spared,
+        refused=found.refused,
+    )
+
+
+def _described(
+    model: str | Path, *, max_tokens: int | None, family: str | None, revision: str | None
+) -> tuple[Plan, dict[str, str], Parts]:
+    """What a model says about itself, what shapes its vectors, and how its parts are loaded."""
+    try:
+        plan = plan_model(model, max_tokens=max_tokens, family=family, revision=revision)
+        weights = [file_sha256(file) for file in weight_files(plan.checkpoint)]
+        vocabulary = tokenizer_sha256(plan.checkpoint)
+    except OSError as error:  # a closed folder within the model's, a disk that fails
+        raise ModelError(f"'{model}' cannot be read: {error}", remedy="let your user read it") from error
+    facts = _fingerprint(plan, weights)
+    parts = Parts(
+        checkpoint=plan.checkpoint,
+        pooling=plan.pooling,
+        int8_cosine=plan.family.int8_cosine,
+        shape={name: facts[name] for name in ("weights", "network", "pooling", "tail")}
+        | {"tokenizer": vocabulary},
+        tokenizer_file=plan.checkpoint.network / TOKENIZER,
+        build_tokenizer=lambda: _built_tokenizer(plan.checkpoint),
+        tokens=lambda tokenizer, rows: _tokens(plan, tokenizer, rows),
+    )
+    return plan, facts, parts
 
 
 def plan_model(
@@ -138,29 +178,19 @@ def _about_code(checkpoint: Checkpoint, family: Family, *, named: bool) -> tuple
     )
 
 
-def _tokenizer(checkpoint: Checkpoint) -> Tokenizer:
-    from tokenizers import Tokenizer
+def _built_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
+    """A tokenizer where only its vocabulary is there: transformers knows what to build around it.
 
-    file = checkpoint.network / TOKENIZER
-    try:
-        if file.is_file():
-            return Tokenizer.from_file(str(file))
-        # Only the vocabulary is there: transformers knows how to build the tokenizer around it.
-        from transformers import AutoTokenizer
+    Raises: anything; the caller says what it means.
+    """
+    from transformers import AutoTokenizer
 
-        built = AutoTokenizer.from_pretrained(
-            str(checkpoint.network), local_files_only=True, trust_remote_code=False
-        )
-        if not any((checkpoint.network / name).is_file() for name in built.vocab_files_names.values()):
-            raise FileNotFoundError(f"none of {', '.join(built.vocab_files_names.values())}")
-        return cast("Tokenizer", built.backend_tokenizer)
-    # The boundary to foreign files: tokenizers raises bare Exception, transformers many kinds.
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"{checkpoint.network} has no usable tokenizer: {reason}",
-            remedy="expected tokenizer.json: " + AGAIN,
-        ) from error
+    built = AutoTokenizer.from_pretrained(
+        str(checkpoint.network), local_files_only=True, trust_remote_code=False
+    )
+    if not any((checkpoint.network / name).is_file() for name in built.vocab_files_names.values()):
+        raise FileNotFoundError(f"none of {', '.join(built.vocab_files_names.values())}")
+    return cast("Tokenizer", built.backend_tokenizer)
 
 
 def tokenizer_sha256(checkpoint: Checkpoint) -> str:
@@ -170,11 +200,15 @@ def tokenizer_sha256(checkpoint: Checkpoint) -> str:
     """
     file = checkpoint.network / TOKENIZER
     if file.is_file():
-        content = read_json(file)
-        return value_sha256({key: content[key] for key in content if key not in ("truncation", "padding")})
+        return remembered_hash("tokenizer", file, _tokenizer_json_sha256)  # 20 ms of a query, each time
     names = [name for name in VOCABULARY_FILES if (checkpoint.network / name).is_file()]
     config = {k: v for k, v in checkpoint.tokenizer_config.items() if k not in TOKENIZER_NOISE}
     return value_sha256([{name: file_sha256(checkpoint.network / name) for name in names}, config])
+
+
+def _tokenizer_json_sha256(file: Path) -> str:
+    content = read_json(file)
+    return value_sha256({key: content[key] for key in content if key not in ("truncation", "padding")})
 
 
 def _tokens(plan: Plan, tokenizer: Tokenizer, vocabulary: int) -> Tokens:
@@ -204,7 +238,7 @@ def _wanted(tokenizer_config: Mapping[str, Any], end: str, file: Path) -> str:
     return fact(tokenizer_config, key, str, file, "")
 
 
-def _fingerprint(plan: Plan, weights: list[str], dim: int) -> dict[str, str]:
+def _fingerprint(plan: Plan, weights: list[str]) -> dict[str, str]:
     """What shapes vectors. No path, name or revision: equal files are one model wherever they lie."""
     reading = plan.family.reading
     how = "pooled with the text" if reading.pool_instruction else "masked"
@@ -226,5 +260,4 @@ def _fingerprint(plan: Plan, weights: list[str], dim: int) -> dict[str, str]:
         "pooling": "+".join(plan.pooling),
         "tail": ", ".join(tail),
         "max_tokens": str(plan.window),
-        "dim": str(dim),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from searchkit.embedding.batching import padded_width, plan_batches
 from searchkit.embedding.checkpoint import Checkpoint
 from searchkit.embedding.network import load_network, load_tail, restore_linears, swap_linears
 from searchkit.embedding.pooling import pooled
+from searchkit.embedding.processor import physical_cores
 from searchkit.embedding.tokens import TokenRows
 from searchkit.errors import ModelError, UsageError
 
@@ -42,7 +42,7 @@ class TorchRuntime:
         dense = [layer.out_features for layer in self.tail if isinstance(layer, nn.Linear)]
         self.dim = dense[-1] if dense else width * len(pooling)
         self.precision = "float32"
-        self._pooling = pooling
+        self.pooling = pooling
         self._budget = TOKEN_BUDGETS[self.device.split(":")[0]]
         self._swapped: list[tuple[nn.Module, str, nn.Linear]] = []
 
@@ -129,7 +129,7 @@ class TorchRuntime:
             attention_mask=torch.from_numpy(attended.astype(np.int64)).to(self.device),
         ).last_hidden_state.float()
         taking_part = torch.from_numpy(pooling.astype(np.float32)).to(self.device)
-        return hidden, self.tail(pooled(hidden, taking_part, self._pooling))
+        return hidden, self.tail(pooled(hidden, taking_part, self.pooling))
 
 
 def resolve_device(device: str) -> str:
@@ -153,11 +153,6 @@ def resolve_device(device: str) -> str:
 
 def _use_physical_cores() -> None:
     """Second threads of a core only get in each other's way when multiplying matrices."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return  # elsewhere torch's own choice stands
-    ids = [line.split(":")[1].strip() for line in lines if line.startswith(("physical id", "core id"))]
-    cores = len(set(zip(ids[::2], ids[1::2], strict=False)))
-    if 0 < cores < torch.get_num_threads():
+    cores = physical_cores()
+    if cores is not None and cores < torch.get_num_threads():
         torch.set_num_threads(cores)

@@ -48,6 +48,7 @@ class StoredSnapshot:
     last_passage_id: int
     size: int
     checksum: str
+    search: Mapping[str, Any]  # how it was built and is searched, and the recall measured so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,12 +208,16 @@ def remove_source(tx: Transaction, collection_id: int, source_id: int) -> int:
 def snapshot(db: Database, collection_id: int) -> StoredSnapshot | None:
     """The Collection's published snapshot, or None."""
     row = db.row(
-        """SELECT file, kind, generation, rows, last_passage_id, size, checksum FROM snapshots
+        """SELECT file, kind, generation, rows, last_passage_id, size, checksum, search FROM snapshots
            WHERE collection_id = ?""",
         (collection_id,),
     )
     if row is None:
         return None
+    try:
+        search = json.loads(row[7])
+    except ValueError:
+        return None  # like a damaged file: queries scan the vectors of record, the next run writes a new one
     return StoredSnapshot(
         file=row[0],
         kind=row[1],
@@ -221,13 +226,16 @@ def snapshot(db: Database, collection_id: int) -> StoredSnapshot | None:
         last_passage_id=row[4],
         size=row[5],
         checksum=row[6],
+        search=search,
     )
 
 
 def put_snapshot(tx: Transaction, collection_id: int, published: StoredSnapshot) -> None:
     """Make a snapshot the one that queries use; passages removed before it are no longer in any file."""
     tx.run(
-        "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        """INSERT OR REPLACE INTO snapshots
+             (collection_id, file, kind, generation, rows, last_passage_id, size, checksum, search)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             collection_id,
             published.file,
@@ -237,6 +245,7 @@ def put_snapshot(tx: Transaction, collection_id: int, published: StoredSnapshot)
             published.last_passage_id,
             published.size,
             published.checksum,
+            json.dumps(dict(published.search)),
         ),
     )
     tx.run("DELETE FROM removals WHERE collection_id = ?", (collection_id,))

@@ -28,7 +28,16 @@ def m001_first_schema(tables: Tables) -> None:
             tables.execute(statement)
 
 
-MIGRATIONS = (m001_first_schema,)
+def m002_snapshots_are_tuned(tables: Tables) -> None:
+    """How each snapshot is searched, beside what it is; files of the earlier format are made anew.
+
+    Until the next run does so, queries scan the vectors of record.
+    """
+    tables.execute("DELETE FROM snapshots")
+    tables.execute("ALTER TABLE snapshots ADD COLUMN search TEXT NOT NULL DEFAULT '{}'")  # JSON object
+
+
+MIGRATIONS = (m001_first_schema, m002_snapshots_are_tuned)
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
 
 

@@ -1,20 +1,20 @@
-"""Exact search over a matrix in memory: the judge of every other index, and the tail of a snapshot."""
+"""Exact search over a matrix: the judge of every other index, the tail of a snapshot, and a flat one."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from searchkit.arrays import Float32Matrix, Int64Vector, top_k
-from searchkit.vector_index.protocol import Neighbours
+from searchkit.vector_index.protocol import EXACT, Neighbours
 
 
 class ExactIndex:
-    """Scans all rows. ids: (n,) int64; vectors: (n, dim) float32."""
+    """Scans all rows. ids: (n,) int64; vectors: (n, dim) float32, in memory or mapped from a file."""
 
-    kind = "exact"
     promised_recall = 1.0
 
-    def __init__(self, ids: Int64Vector, vectors: Float32Matrix) -> None:
+    def __init__(self, ids: Int64Vector, vectors: Float32Matrix, kind: str = EXACT) -> None:
+        self.kind = kind
         self._ids = ids
         self._vectors = vectors
 
@@ -23,10 +23,16 @@ class ExactIndex:
         """How many vectors it holds."""
         return len(self._ids)
 
-    def search(self, queries: Float32Matrix, k: int, *, without: Int64Vector) -> list[Neighbours]:
+    def search(
+        self, queries: Float32Matrix, k: int, *, without: Int64Vector, allowed: Int64Vector | None = None
+    ) -> list[Neighbours]:
         """See VectorIndex.search."""
-        kept = ~np.isin(self._ids, without)
-        ids, vectors = self._ids[kept], self._vectors[kept]
+        ids, vectors = self._ids, self._vectors
+        if len(without) or allowed is not None:
+            kept = ~np.isin(ids, without) if len(without) else np.ones(len(ids), dtype=np.bool_)
+            if allowed is not None:
+                kept &= np.isin(ids, allowed)
+            ids, vectors = ids[kept], vectors[kept]
         found = []
         for scores in queries @ vectors.T:
             best = top_k(scores, k)

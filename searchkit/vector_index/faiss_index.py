@@ -1,4 +1,4 @@
-"""Indexes made and read by FAISS; owns the library and stops its quirks here."""
+"""Indexes of codes made and read by FAISS; owns the library and stops its quirks here."""
 
 from __future__ import annotations
 
@@ -8,59 +8,105 @@ from typing import Any
 import faiss
 import numpy as np
 
-from searchkit.arrays import Float32Matrix, Int64Vector
-from searchkit.vector_index.protocol import FLAT, DamagedIndex, Neighbours
+from searchkit.arrays import BoolVector, Float32Matrix, Float32Vector, Int64Vector
+from searchkit.vector_index.protocol import HNSW, IVF, DamagedIndex, IndexPlan
+
+RABITQ_BITS = 2  # 1 needs twice the candidates, 3 take three times as long to scan (LOG "which index ...?")
+BLOCK_CODES = 32  # rows that FAISS's fast scan compares at once; the only size RaBitQ takes
+TRAIN_ROUNDS = 10  # of k-means: more move recall by less than its spread
+HNSW_BUILD_EFFORT = 100  # rows in sight while a row is linked
 
 
-def write_index(ids: Int64Vector, vectors: Float32Matrix, path: Path) -> None:
-    """Write an index over the rows to `path`.
+class FaissCodes:
+    """Codes that FAISS searches; see rescored.Codes. Safe to search from several threads."""
 
-    ids: (n,) int64, unique; vectors: (n, dim) float32 rows of length 1.
-    Raises: OSError: the file cannot be written, as on a full disk.
+    def __init__(self, index: Any, ids: Int64Vector, plan: IndexPlan) -> None:
+        self._index = index
+        self.ids = ids
+        self.plan = plan
+
+    def nearest(self, query: Float32Vector, n: int, effort: int) -> Int64Vector:
+        """See Codes.nearest."""
+        if self.plan.kind == IVF:
+            looked: Any = faiss.IVFRaBitQSearchParameters()
+            looked.nprobe = min(effort, self._index.nlist)
+        else:
+            looked = faiss.SearchParametersHNSW()  # type: ignore[attr-defined]  # its stubs lack it
+            looked.efSearch = max(effort, n)
+        return _rows(self._index, query, n, looked)
+
+    def scan(self, query: Float32Vector, n: int, kept: BoolVector | None) -> Int64Vector:
+        """See Codes.scan."""
+        index: Any
+        looked: Any
+        if self.plan.kind == IVF:
+            index, looked = self._index, faiss.IVFRaBitQSearchParameters()
+            looked.nprobe = index.nlist
+        else:
+            index, looked = faiss.downcast_index(self._index.storage), faiss.SearchParameters()
+        bits = None if kept is None else np.packbits(kept, bitorder="little")
+        if bits is not None:
+            select: Any = faiss.IDSelectorBitmap
+            looked.sel = select(bits)  # holds no reference to the bits: `bits` must live on
+        return _rows(index, query, n, looked)
+
+
+class Builder:
+    """Makes codes of vectors that come in blocks.
+
+    plan: kind IVF or HNSW; sample: (s, dim) float32 rows to train on.
     """
-    index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-    index.add_with_ids(np.ascontiguousarray(vectors), ids)
-    try:
-        faiss.write_index(index, str(path))
-    except RuntimeError as error:  # FAISS's only kind of error, with its source line in the text
-        raise OSError(f"FAISS could not write {path.name}: {str(error).splitlines()[0]}") from error
 
+    def __init__(self, plan: IndexPlan, sample: Float32Matrix) -> None:
+        dim, metric = sample.shape[1], faiss.METRIC_INNER_PRODUCT
+        if plan.kind == IVF:
+            index: Any = faiss.IndexIVFRaBitQFastScan(
+                faiss.IndexFlatIP(dim), dim, plan.lists, metric, BLOCK_CODES, True, RABITQ_BITS
+            )
+            index.cp.niter = TRAIN_ROUNDS
+            index.cp.min_points_per_centroid = 1  # else FAISS prints a warning for small samples
+        else:
+            make: Any = faiss.IndexHNSWSQ  # its stubs know one way to make it, this is another
+            index = make(dim, faiss.ScalarQuantizer.QT_4bit, plan.links, metric)
+            index.hnsw.efConstruction = HNSW_BUILD_EFFORT
+        index.train(np.ascontiguousarray(sample))
+        self._index = index
+        self._plan = plan
 
-class FaissIndex:
-    """A snapshot file, memory-mapped: opening costs no read of the vectors."""
+    def add(self, vectors: Float32Matrix) -> None:
+        """Append rows, on all cores. vectors: (b, dim) float32."""
+        self._index.add(np.ascontiguousarray(vectors))
 
-    kind = FLAT
-    promised_recall = 1.0
+    def codes(self, ids: Int64Vector) -> FaissCodes:
+        """What was added, to be searched in memory. ids: (n,) of the rows in their order."""
+        return FaissCodes(self._index, ids, self._plan)
 
-    def __init__(self, path: Path) -> None:
-        """Open the file. Raises: DamagedIndex: it is not an index of ours."""
+    def write(self, path: Path) -> None:
+        """Write the codes as the payload of a file. Raises: OSError: it cannot be written."""
         try:
-            index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-            self._ids: Int64Vector = faiss.vector_to_array(index.id_map)
-            self._inner: Any = faiss.downcast_index(index.index)
-        except (RuntimeError, AttributeError, ValueError) as error:
-            raise DamagedIndex(str(error).splitlines()[0]) from error
-        self._index = index  # owns the memory that _inner looks into
+            faiss.write_index(self._index, str(path))
+        except RuntimeError as error:  # FAISS's only kind of error, with its source line in the text
+            raise OSError(f"FAISS could not write {path.name}: {str(error).splitlines()[0]}") from error
 
-    @property
-    def rows(self) -> int:
-        """How many vectors the file holds."""
-        return int(self._index.ntotal)
 
-    def search(self, queries: Float32Matrix, k: int, *, without: Int64Vector) -> list[Neighbours]:
-        """See VectorIndex.search."""
-        without = without[np.isin(without, self._ids)]
-        k = min(k, self.rows - len(without))
-        if k <= 0:
-            return [Neighbours(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
-        parameters: Any = None
-        if len(without):
-            kept = faiss.IDSelectorNot(faiss.IDSelectorBatch(without))
-            parameters = faiss.SearchParameters(sel=kept)  # type: ignore[call-arg]  # added by FAISS at import
-        scores, ids = self._index.search(np.ascontiguousarray(queries), k, params=parameters)
-        # FAISS pads with id -1 when it finds fewer than k, which Python would read as the last row.
-        return [Neighbours(i[i >= 0], s[i >= 0]) for i, s in zip(ids, scores, strict=True)]
+def open_codes(path: Path, ids: Int64Vector, plan: IndexPlan) -> FaissCodes:
+    """Open the payload of a snapshot file, memory-mapped where FAISS can: a graph costs no read at all.
 
-    def vectors(self) -> tuple[Int64Vector, Float32Matrix]:
-        """All ids and vectors as the file holds them, for checks against the vectors of record."""
-        return self._ids, self._inner.reconstruct_n(0, self.rows)
+    Raises: DamagedIndex: it is not the index that the plan says.
+    """
+    try:
+        index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise DamagedIndex(str(error).splitlines()[0]) from error
+    expected = {IVF: "IndexIVFRaBitQFastScan", HNSW: "IndexHNSWSQ"}[plan.kind]
+    if type(index).__name__ != expected or index.ntotal != len(ids):
+        found = f"{index.ntotal} rows of {type(index).__name__}"
+        raise DamagedIndex(f"it holds {found}, {len(ids)} of {expected} were described")
+    return FaissCodes(index, ids, plan)
+
+
+def _rows(index: Any, query: Float32Vector, n: int, looked: Any) -> Int64Vector:
+    _, rows = index.search(np.ascontiguousarray(query)[None, :], n, params=looked)
+    # FAISS pads with -1 when it finds fewer than n, which Python would read as the last row.
+    found: Int64Vector = rows[0][rows[0] >= 0]
+    return found

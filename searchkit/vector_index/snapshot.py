@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchkit.vector_index.protocol import FLAT, DamagedIndex
+from searchkit.vector_index.container import Container, open_container
+from searchkit.vector_index.exact import ExactIndex
+from searchkit.vector_index.protocol import (
+    FLAT,
+    DamagedIndex,
+    IndexPlan,
+    Tuning,
+    VectorIndex,
+    VectorRecord,
+)
+from searchkit.vector_index.rescored import RescoredIndex
 
 if TYPE_CHECKING:
-    from searchkit.vector_index.faiss_index import FaissIndex
+    from searchkit.vector_index.rescored import Codes
 
 PART_SUFFIX = ".part"
-_OURS = re.compile(r"flat-\d+-\d+-g\d{8,}\.faiss(\.part)?")
+# Earlier versions wrote flat indexes of FAISS under the second kind of name.
+_OURS = re.compile(r"(vectors-\d+-\d+-g\d{8,}\.snapshot|flat-\d+-\d+-g\d{8,}\.faiss)(\.part)?")
 
-# A query reads a snapshot of up to this size once to check it (15 ms for 10,000 x 384); larger ones are
-# checked in full by `searchkit verify`, and by their size whenever they are opened.
+# A snapshot of up to this size is read once to check it when it is opened; larger ones are checked in full
+# by `searchkit verify`, and by their size whenever they are opened.
 CHECKED_BYTES = 64 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An opened file: mapped, bound to no database, fit to be kept between queries."""
+
+    held: Container
+    codes: Codes | None  # of the kinds that are not flat
+
+    def index(self, tuning: Tuning, record: VectorRecord) -> VectorIndex:
+        """What a query searches. record: the vectors that this file was made from."""
+        if self.codes is None:
+            return ExactIndex(self.held.ids, self.held.vectors(), kind=FLAT)
+        return RescoredIndex(self.codes, tuning, record)
+
+
 def file_name(collection_id: int, recipe_id: int, generation: int) -> str:
-    """The name of a snapshot: its kind and all that can make it stale."""
-    return f"{FLAT}-{collection_id}-{recipe_id}-g{generation:08d}.faiss"
+    """The name of a snapshot: all that can make it stale."""
+    return f"vectors-{collection_id}-{recipe_id}-g{generation:08d}.snapshot"
 
 
 def publish(final: Path, write: Callable[[Path], None]) -> tuple[int, str]:
@@ -58,17 +84,20 @@ def check(path: Path, *, size: int, checksum: str, full: bool = False) -> None:
         raise DamagedIndex("its checksum differs from the one written")
 
 
-def open_snapshot(path: Path, *, size: int, checksum: str, full: bool = False) -> FaissIndex:
+def open_snapshot(path: Path, plan: IndexPlan, *, size: int, checksum: str, full: bool = False) -> Snapshot:
     """Check a snapshot file and open it.
 
-    Raises: DamagedIndex: as for `check`, or the file is no index of ours.
+    Raises: DamagedIndex: as for `check`, or the file is not what the plan says.
     """
     check(path, size=size, checksum=checksum, full=full)
-    from searchkit.vector_index.faiss_index import (
-        FaissIndex,
-    )  # 0.15 s that a run without changes need not pay
+    held = open_container(path)
+    if held.kind != plan.kind:
+        raise DamagedIndex(f"it is of kind '{held.kind}', '{plan.kind}' was written")
+    if held.kind == FLAT:  # read by numpy alone: the import of FAISS would cost a cold query 0.04 s
+        return Snapshot(held, None)
+    from searchkit.vector_index.faiss_index import open_codes
 
-    return FaissIndex(path)
+    return Snapshot(held, open_codes(path, held.ids, plan))
 
 
 def sweep(folder: Path, keep: set[str]) -> list[str]:
@@ -83,9 +112,15 @@ def sweep(folder: Path, keep: set[str]) -> list[str]:
 
 
 def checksum_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """CRC-32 of a file, in hexadecimal: against accidents, at twice the speed of SHA-256.
+
+    Whoever could forge the file could as well write another checksum into the Library beside it.
+    """
+    crc = 0
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 20):
+            crc = zlib.crc32(block, crc)
+    return f"{crc:08x}"
 
 
 def _fsync(path: Path) -> None:

@@ -19,8 +19,9 @@ LAYERS: list[set[str]] = [
     {"settings", "arrays"},
     {"profile"},
     {"records"},
+    {"export"},
     {"documents", "embedding", "library", "vector_index"},
-    {"collection", "analysis", "evaluation", "training", "export", "compat"},
+    {"collection", "analysis", "evaluation", "training", "compat"},
     {"scaleout"},
     {"server"},
     {"cli"},
@@ -28,7 +29,7 @@ LAYERS: list[set[str]] = [
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 ROOT = "__init__"  # searchkit/__init__.py: may name any part, and no part may import it
 
-MODEL_PARTS = {"embedding", "training", "export", "compat"}
+MODEL_PARTS = {"embedding", "training", "compat"}
 OWNERS: dict[str, set[str]] = {
     "sqlite3": {"library"},
     "sqlite_utils": {"library"},
@@ -36,7 +37,8 @@ OWNERS: dict[str, set[str]] = {
     "torch": MODEL_PARTS,
     "transformers": MODEL_PARTS,
     "tokenizers": MODEL_PARTS,
-    "onnxruntime": {"embedding", "export"},
+    "onnx": {"export"},
+    "onnxruntime": {"embedding"},
     "kreuzberg": {"documents"},
     "lxml": {"documents"},
     "openpyxl": {"documents"},
@@ -44,7 +46,7 @@ OWNERS: dict[str, set[str]] = {
     "pypdfium2": {"documents"},
     "semantic_text_splitter": {"documents"},
 }
-IMPORTED_BY_ONE_FILE = {"faiss"}
+IMPORTED_BY_ONE_FILE = {"faiss", "onnx", "onnxruntime"}
 
 # Reading these runs code that the file brings along.
 CODE_CARRYING_FORMATS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

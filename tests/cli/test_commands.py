@@ -91,7 +91,7 @@ def test_collections_and_show_and_remove(searchkit, docs):
 def test_verify_and_rebuild(searchkit, docs, library_folder):
     searchkit("index", docs)
     assert searchkit("verify")[:2] == (0, "Clean: texts, vectors and snapshots agree.\n")
-    next(library_folder.glob("*.faiss")).write_bytes(b"junk")
+    next(library_folder.glob("*.snapshot")).write_bytes(b"junk")
     code, _, err = searchkit("verify")
     assert code == 1 and "snapshot" in err and "searchkit rebuild" in err
     assert json.loads(searchkit("verify", "--json")[1])["clean"] is False

@@ -52,6 +52,40 @@ def test_ctrl_c_exits_with_130_and_loses_nothing(process, many, library_folder):
     assert Library(library_folder).verify() == []
 
 
+def children_of(pid):
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(child) for child in found.stdout.split()]
+
+
+def is_running(pid):
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
+    return bool(shown.strip()) and not shown.startswith("Z")  # the dead are there until somebody asks
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks ps in the Linux way")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_stopped_leaves_no_process(process, many, library_folder, ending):
+    """Ctrl-C in a terminal reaches the whole group; the other signals reach the one process only."""
+    slow = {"SLOW_S": "0.2", "AHEAD": "1"}
+    running = process("index", many, "--library", library_folder, env=slow, start_new_session=True)
+    wait_for_passages(library_folder, 16)
+    children = children_of(running.pid)
+    assert children
+    if ending == signal.SIGINT:
+        os.killpg(running.pid, ending)
+    else:
+        running.send_signal(ending)
+    _, err = running.communicate(timeout=30)  # ends only when nobody holds its stderr any more
+    assert "Traceback" not in err
+    assert running.returncode == (130 if ending == signal.SIGINT else -ending)
+    deadline = time.monotonic() + 10
+    while any(map(is_running, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_running, children))
+    assert Library(library_folder).verify() == []
+
+
 @pytest.mark.slow
 def test_two_index_runs_at_once_wait_for_each_other(process, many, library_folder):
     first = process("index", many, "--library", library_folder, env={"SLOW_S": "0.2"})
@@ -122,6 +156,35 @@ def test_a_light_command_loads_nothing_heavy(arguments):
     loaded = set(done.stderr.split())
     unused = HEAVY - {"rich.table"} if arguments == ["profiles", "list"] else HEAVY
     assert done.returncode == 0 and not unused & loaded
+
+
+# Beside what a bare Python has loaded, `searchkit --help` needs click, our four files, and what click needs.
+HELP_NEEDS_OF_OURS = {
+    "searchkit",
+    "searchkit.cli",
+    "searchkit.cli.main",
+    "searchkit.errors",
+    "searchkit.settings",
+}
+SLOW_TO_LOAD = {  # each takes 5 to 100 ms
+    "asyncio", "concurrent", "ctypes", "email", "http", "importlib.metadata", "json", "lxml",
+    "multiprocessing", "numpy", "pathspec", "platformdirs", "rich", "socket", "sqlite3", "ssl", "subprocess",
+    "unittest", "urllib.request", "yaml",
+}  # fmt: skip
+
+
+def test_help_loads_what_it_prints_and_no_more():
+    """It is what a user waits for first; 0.05 s, of which a bare Python takes 0.01 s (docs/LOG.md)."""
+    code = (
+        "import sys; sys.argv = ['searchkit', '--help']\n"
+        "from searchkit.cli.main import main\n"
+        "try:\n    main()\nfinally:\n    print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    loaded = set(done.stderr.split())
+    assert "Commands:" in done.stdout
+    assert {name for name in loaded if name.split(".")[0] == "searchkit"} == HELP_NEEDS_OF_OURS
+    assert not SLOW_TO_LOAD & loaded
 
 
 def test_a_run_without_changes_loads_neither_models_nor_indexes(library_folder, tmp_path):

@@ -1,10 +1,13 @@
-"""The command line with the word embedder for a model; $SLOW_S makes every batch take that long."""
+"""The command line with the word embedder for a model.
+
+$SLOW_S makes every batch take that long; $AHEAD makes other processes read, however little there is.
+"""
 
 import os
 import time
 
 from searchkit.cli.main import main
-from searchkit.collection import index_pipeline
+from searchkit.collection import extraction, index_pipeline
 from searchkit.collection.library import Library
 from tests.fakes import WordEmbedder
 
@@ -21,6 +24,8 @@ def use_word_embedder():
     Library.__init__.__kwdefaults__["open_model"] = SlowEmbedder
     index_pipeline.FIRST_BATCH = index_pipeline.LARGEST_BATCH = 16
     index_pipeline.SMALLEST_BATCH = 1
+    if os.environ.get("AHEAD"):
+        extraction.WORTH_PROCESSES_S = 0.0
 
 
 if __name__ == "__main__":

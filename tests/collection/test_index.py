@@ -107,7 +107,7 @@ def test_removing_the_last_collection_leaves_no_text_behind(library, docs, libra
     with Database.read(library_folder) as db:
         for table in ("texts", "vectors", "passages", "documents", "files", "recipes", "snapshots"):
             assert db.row(f"SELECT count(*) FROM {table}") == (0,), table
-    assert not list(library_folder.glob("*.faiss"))
+    assert not list(library_folder.glob("*.snapshot"))
 
 
 def test_other_weights_are_refused_field_by_field(library, docs, library_folder):

@@ -68,6 +68,20 @@ def test_two_equal_files_that_move_are_paired_one_to_one():
     assert [(b.file_id, state.name) for b, state in made.moved] == [(1, "c.md"), (2, "d.md")]
 
 
+def test_an_added_file_is_opened_only_if_it_may_be_one_that_vanished():
+    """Of another size or suffix it cannot be; its content is hashed when it is read."""
+    opened = []
+
+    def digest(source):
+        opened.append(source.name)
+        return b"new"
+
+    added = [found("b.md"), found("c.md", size=11), found("d.txt")]
+    made = make_plan(added, dict([stored("a.md", b"A")]), digest)
+    assert opened == ["b.md"] and names(made) == ["b.md", "c.md", "d.txt"]
+    assert [file.sha256 for file in made.read] == [b"new", None, None]
+
+
 def test_what_lies_in_a_folder_that_cannot_be_listed_stays():
     before = [stored("hr/a.md", b"A", file_id=1), stored("hrx.md", b"B", file_id=2)]
     made = make_plan([], dict(before), lambda source: b"", unseen={"hr"})

@@ -71,11 +71,11 @@ def test_scores_and_order_are_those_of_a_brute_force_scan(library, many, embedde
 
 
 def test_what_came_after_the_snapshot_is_found_too(library, many, library_folder):
-    before = list(library_folder.glob("*.faiss"))
+    before = list(library_folder.glob("*.snapshot"))
     write(many / "new.txt", "A zebra crossed the yard.")
     (many / "00.txt").unlink()
     library.index([many])
-    assert list(library_folder.glob("*.faiss")) == before  # the change is too small for a new one
+    assert list(library_folder.glob("*.snapshot")) == before  # the change is too small for a new one
     assert found(library, "zebra yard")[0][0] == "new.txt"
     assert "00.txt" not in [name for name, _ in found(library, "item 0 costs 0", k=100)]
     assert library.verify() == []
@@ -84,7 +84,7 @@ def test_what_came_after_the_snapshot_is_found_too(library, many, library_folder
 @pytest.mark.parametrize("damage", ["deleted", "flipped", "cut", "foreign"])
 def test_a_lost_snapshot_changes_no_answer(library, many, library_folder, damage):
     before = found(library, "item 12 costs 36")
-    path = next(library_folder.glob("*.faiss"))
+    path = next(library_folder.glob("*.snapshot"))
     data = bytearray(path.read_bytes())
     if damage == "deleted":
         path.unlink()
@@ -103,7 +103,7 @@ def test_a_lost_snapshot_changes_no_answer(library, many, library_folder, damage
 
 def test_rebuild_makes_snapshots_from_the_stored_vectors_alone(library, many, embedder, library_folder):
     before = found(library, "item 12")
-    next(library_folder.glob("*.faiss")).unlink()
+    next(library_folder.glob("*.snapshot")).unlink()
     embedder.texts.clear()
     assert library.rebuild() == ["company-docs"]
     assert embedder.texts == [] and library.verify() == [] and found(library, "item 12") == before

@@ -56,16 +56,17 @@ def open_library(folder: Path) -> Library:
     return Library(folder, open_model=lambda model: WordEmbedder())
 
 
-def start(library: Path, docs: Path, kill_at: int = 0) -> subprocess.Popen[str]:
+def start(library: Path, docs: Path, kill_at: int = 0, *, ahead: bool = False) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.crash.victim", str(library), str(docs), str(kill_at)]
+    command += ["ahead"] if ahead else []
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "started\n"
     return process
 
 
-def run(library: Path, docs: Path, kill_at: int = 0) -> int:
+def run(library: Path, docs: Path, kill_at: int = 0, *, ahead: bool = False) -> int:
     """Run the victim to its end. Returns: how many steps it took; 0 when it was killed."""
-    with start(library, docs, kill_at) as process:
+    with start(library, docs, kill_at, ahead=ahead) as process:
         out, _ = process.communicate()
     return int(out) if out else 0
 
@@ -124,6 +125,20 @@ def test_a_run_killed_at_random_moments_is_recovered_from(scene):
             time.sleep(dice.uniform(0, scene["took"]))
             landed += process.poll() is None
             process.kill()
+        recover_and_compare(library, scene)
+        shutil.rmtree(library)
+
+
+def test_a_run_with_other_processes_reading_killed_at_any_step_is_recovered_from(scene):
+    """Commits fall at the same places whoever reads; every seventh step is tried, for the time it takes."""
+    library = scene["folder"] / "ahead"
+    shutil.copytree(scene["before"], library)
+    assert run(library, scene["docs"], ahead=True) == scene["steps"]
+    assert state(library) == scene["expected"]
+    shutil.rmtree(library)
+    for kill_at in range(1, scene["steps"] + 1, 7):
+        shutil.copytree(scene["before"], library)
+        assert run(library, scene["docs"], kill_at, ahead=True) == 0, f"step {kill_at} did not kill"
         recover_and_compare(library, scene)
         shutil.rmtree(library)
 

@@ -13,7 +13,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from searchkit.collection import index_pipeline
+from searchkit.collection import extraction, index_pipeline
 from searchkit.collection.library import Library
 from searchkit.library.database import Database
 from searchkit.vector_index import choose, snapshot
@@ -62,6 +62,8 @@ def main() -> None:
     )
     index_pipeline.SMALLEST_BATCH = 1
     choose.TAIL_ROWS = 10  # and a new snapshot at the end
+    if len(sys.argv) > 4:
+        extraction.WORTH_PROCESSES_S = 0.0  # other processes read, however little there is
     watch(kill_at)
     print("started", flush=True)
     Library(library, open_model=lambda model: WordEmbedder()).index([docs])

@@ -131,7 +131,7 @@ def test_a_folder_without_a_tokenizer(copied):
 def test_a_tokenizer_that_was_cut_off(copied):
     folder = copied("bert-mean")
     cut(folder / "tokenizer.json", 0.5)
-    assert "has no usable tokenizer" in refusal(folder)
+    assert "tokenizer.json cannot be read" in refusal(folder)
 
 
 def test_a_dense_layer_without_weights(copied):
@@ -320,7 +320,7 @@ def test_weights_that_are_no_numbers(copied, number):
     tensors = load_file(folder / "model.safetensors")
     tensors["embeddings.word_embeddings.weight"][:] = number
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"gives no numbers .* for 1 of 1 texts"):
+    with pytest.raises(ModelError, match=r"gives no numbers"):
         open_embedder(folder).embed(["bees"])
 
 

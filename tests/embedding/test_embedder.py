@@ -312,7 +312,8 @@ def test_another_window_shares_the_network(bert):
         bert.windowed(51)
 
 
-def test_out_of_memory_halves_the_batch(bert, golden_pairs, monkeypatch):
+def test_out_of_memory_halves_the_batch(golden, golden_pairs, monkeypatch):
+    bert = open_embedder(golden / "bert-mean", runtime="torch")
     expected = bert.embed_pairs(golden_pairs)
     forward = bert.runtime._forward
 

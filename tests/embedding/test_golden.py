@@ -53,4 +53,8 @@ def test_the_reference_package_computed_the_same(shared_data: Path, name: str):
         pytest.skip(f"{folder} is not there")
     pairs = [tuple(pair) for pair in json.loads((folder / "pairs.json").read_text(encoding="utf-8"))]
     expected = np.load(folder / "embeddings.npy")
-    assert_allclose(open_embedder(folder).embed_pairs(pairs), expected, rtol=0, atol=TOLERANCE)
+    exact = open_embedder(folder, precision="float32", runtime="torch")
+    assert_allclose(exact.embed_pairs(pairs), expected, rtol=0, atol=TOLERANCE)
+    # ONNX Runtime adds up attention block by block: over 512 tokens of random weights that shows.
+    graph = open_embedder(folder, precision="float32", runtime="onnx")
+    assert_allclose(graph.embed_pairs(pairs), expected, rtol=0, atol=5 * TOLERANCE)

@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 from searchkit.embedding import precision
+from searchkit.embedding.calibration import (
+    MAX_COMPANY_EFFECT,
+    MIN_COSINE,
+    Parity,
+    calibration_texts,
+    parity_rows,
+    quantisation_rows,
+)
 from searchkit.embedding.embedder import open_embedder
-from searchkit.embedding.precision import MAX_COMPANY_EFFECT, MIN_COSINE, Parity, calibration_texts
 from searchkit.errors import UsageError
 from searchkit.settings import cache_folder
 
@@ -25,6 +32,12 @@ from searchkit.settings import cache_folder
 )
 def test_parity_is_judged_at_its_bounds(cosine, company, interchangeable):
     assert Parity(min_cosine=cosine, company_effect=company).interchangeable is interchangeable
+
+
+@pytest.fixture(scope="module")
+def torch_bert(golden):
+    """A tiny BERT, run by torch."""
+    return open_embedder(golden / "bert-mean", runtime="torch")
 
 
 def test_a_small_model_stays_in_float32(bert):
@@ -48,37 +61,37 @@ def test_what_is_computed_and_what_it_may_be_compared_with(
     monkeypatch.setattr(
         precision, "measured_parity", lambda *_: Parity(min_cosine=cosine, company_effect=0.0)
     )
-    embedder = open_embedder(golden / "bert-mean", precision=asked)
+    embedder = open_embedder(golden / "bert-mean", precision=asked, runtime="torch")
     assert (embedder.precision, embedder.fingerprint()["precision"]) == (computes, class_)
 
 
 @pytest.mark.parametrize("name", ["bert-mean", "instructor-gated", "instructor-relu", "qwen3-embedding-tiny"])
 def test_bfloat16_is_near_float32_and_float32_is_whole_after_measuring(golden, golden_pairs, name):
-    exact = open_embedder(golden / name, precision="float32").embed_pairs(golden_pairs)
+    exact = open_embedder(golden / name, precision="float32", runtime="torch").embed_pairs(golden_pairs)
     rounded = open_embedder(golden / name, precision="bfloat16").embed_pairs(golden_pairs)
     assert 0 < np.abs(exact - rounded).max() < 0.05
 
-    embedder = open_embedder(golden / name, precision="float32")
+    embedder = open_embedder(golden / name, precision="float32", runtime="torch")
     precision.measured_parity(embedder.runtime, embedder._tokens, "a key of this test's own")
     assert (embedder.embed_pairs(golden_pairs) == exact).all()
 
 
-def test_parity_is_measured_once_per_machine_and_weights(bert, monkeypatch):
-    first = precision.measured_parity(bert.runtime, bert._tokens, "once")
-    monkeypatch.setattr(bert.runtime, "rows", lambda *_: pytest.fail("measured again"))
-    assert precision.measured_parity(bert.runtime, bert._tokens, "once") == first
+def test_parity_is_measured_once_per_machine_and_weights(torch_bert, monkeypatch):
+    first = precision.measured_parity(torch_bert.runtime, torch_bert._tokens, "once")
+    monkeypatch.setattr(torch_bert.runtime, "rows", lambda *_: pytest.fail("measured again"))
+    assert precision.measured_parity(torch_bert.runtime, torch_bert._tokens, "once") == first
 
 
 @pytest.mark.parametrize(
     "value", [{}, {"min_cosine": "x", "company_effect": 0.0}, {"min_cosine": 1.0}, [1], None]
 )
-def test_an_odd_entry_of_the_cache_is_none(bert, monkeypatch, value):
-    expected = precision.measured_parity(bert.runtime, bert._tokens, "odd")
+def test_an_odd_entry_of_the_cache_is_none(torch_bert, monkeypatch, value):
+    expected = precision.measured_parity(torch_bert.runtime, torch_bert._tokens, "odd")
     (entry,) = (file for file in _parity_entries() if '"weights": "odd"' in file.read_text(encoding="utf-8"))
     content = json.loads(entry.read_text(encoding="utf-8"))
     for odd in ({**content, "value": value}, {"key": content["key"]}):
         entry.write_text(json.dumps(odd), encoding="utf-8")
-        assert precision.measured_parity(bert.runtime, bert._tokens, "odd") == expected
+        assert precision.measured_parity(torch_bert.runtime, torch_bert._tokens, "odd") == expected
 
 
 def _parity_entries() -> list[Path]:
@@ -86,15 +99,15 @@ def _parity_entries() -> list[Path]:
 
 
 def test_calibration_texts_go_from_one_token_to_the_window(bert):
-    counts = bert.count_tokens(precision._up_to_window(bert._tokens))
-    assert min(counts) <= 2
-    assert max(counts) >= bert.max_tokens
+    for rows in (parity_rows(bert._tokens), quantisation_rows(bert._tokens)):
+        assert min(rows.counts) <= 2 + bert._tokens.special_tokens
+        assert max(rows.counts) >= bert.max_tokens
     assert len({text.isascii() for text in calibration_texts()}) == 2
 
 
-@pytest.mark.parametrize("asked", ["float16", "int8", ""])
+@pytest.mark.parametrize("asked", ["float16", "int4", ""])
 def test_an_unknown_precision_is_refused(golden, asked):
-    with pytest.raises(UsageError, match="known: auto, float32, bfloat16"):
+    with pytest.raises(UsageError, match="known: auto, float32, bfloat16, int8"):
         open_embedder(golden / "bert-mean", precision=asked)
 
 

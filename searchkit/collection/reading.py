@@ -1,0 +1,139 @@
+"""From files to passages: loads, cuts and hashes, in the order of the plan. Knows no database, no model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from searchkit.collection.plan import FileToRead
+from searchkit.errors import DocumentError, DocumentUnavailable
+from searchkit.records import Document, Failure, Metadata, Passage, SourceFile
+
+PASSAGES_AT_ONCE = 64  # handed over together: a hand-over between threads costs as much as a passage
+WEIGHT_OF_PASSAGE = 400  # characters that a passage's object, hash and place are worth in memory
+
+Load: TypeAlias = Callable[[SourceFile, Callable[[Failure], None]], Generator[Document, None, None]]
+Cut: TypeAlias = Callable[[Document], Iterable[Passage]]
+Digest: TypeAlias = Callable[[SourceFile], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class PassagesRead:
+    """Passages of the Document that is being read, each with the hash of its embedded text."""
+
+    passages: Sequence[tuple[bytes, Passage]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRead:
+    """The end of a Document; its passages came before."""
+
+    name: str
+    kind: str
+    title: str
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRead:
+    """The end of a file; its Documents came before, and count only if `keep` is set."""
+
+    file: FileToRead
+    sha256: bytes
+    failures: Sequence[Failure]
+    keep: bool = True
+    unavailable: bool = False  # it is tried again next time, and what is stored of it stays
+
+
+Read: TypeAlias = PassagesRead | DocumentRead | FileRead
+
+
+def read(files: Iterable[FileToRead], load: Load, cut: Cut, digest: Digest) -> Iterator[Read]:
+    """Yield what the files hold, in their order. A file that fails says so at its end, and never raises."""
+    for file in files:
+        yield from _read(file, load, cut, digest)
+
+
+def weigh(one: Read) -> int:
+    """About the characters of memory that a value takes."""
+    if isinstance(one, PassagesRead):
+        return sum(len(passage.text) + WEIGHT_OF_PASSAGE for _, passage in one.passages)
+    return WEIGHT_OF_PASSAGE
+
+
+def hash_of(text: str) -> bytes:
+    """The address of a text: SHA-256 of its UTF-8 form."""
+    return hashlib.sha256(text.encode("utf-8")).digest()
+
+
+def _read(file: FileToRead, load: Load, cut: Cut, digest: Digest) -> Iterator[Read]:
+    source = file.source
+    try:
+        # Before it is loaded: what is written to it in between then shows as a change on the next run.
+        sha256 = digest(source) if file.sha256 is None else file.sha256
+    except DocumentError as error:
+        yield FileRead(
+            file=file, sha256=b"", failures=[_failure(source, error)], keep=False, unavailable=True
+        )
+        return
+    failures: list[Failure] = []
+    found, unavailable = False, False
+    try:
+        # Closed here and now where cutting fails: what is left of the file must not be read for the next.
+        with closing(load(source, failures.append)) as documents:
+            for document in documents:
+                empty = True
+                for passages in _passages(document, cut):
+                    empty = False
+                    yield passages
+                if not empty:
+                    found = True
+                    yield _end_of(document)
+        if not found and not failures:
+            raise DocumentError("holds no text that could be searched")
+    except DocumentError as error:
+        failures.append(_failure(source, error))
+        found, unavailable = False, isinstance(error, DocumentUnavailable)
+    yield FileRead(file=file, sha256=sha256, failures=failures, keep=found, unavailable=unavailable)
+
+
+def _failure(source: SourceFile, error: DocumentError) -> Failure:
+    return Failure(document=source.name, reason=error.in_one_line)
+
+
+def _end_of(document: Document) -> DocumentRead:
+    return DocumentRead(
+        name=document.name,
+        kind=document.kind,
+        title=_utf8(document.title),
+        metadata=document.metadata,
+    )
+
+
+def _passages(document: Document, cut: Cut) -> Iterator[PassagesRead]:
+    some: list[tuple[bytes, Passage]] = []
+    for passage in map(_storable, cut(document)):
+        some.append((hash_of(passage.embedded_text), passage))
+        if len(some) >= PASSAGES_AT_ONCE:
+            yield PassagesRead(some)
+            some = []
+    if some:
+        yield PassagesRead(some)
+
+
+def _storable(passage: Passage) -> Passage:
+    """Replace lone surrogates, which escapes in JSON can produce and UTF-8 cannot hold."""
+    try:
+        (passage.text + passage.context + passage.heading).encode("utf-8")
+    except UnicodeEncodeError:
+        return replace(
+            passage, text=_utf8(passage.text), context=_utf8(passage.context), heading=_utf8(passage.heading)
+        )
+    return passage
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,1 @@
+"""From a network's tensors to an ONNX file. Knows numbers and operators; nothing of folders or texts."""
