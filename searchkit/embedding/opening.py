@@ -103,7 +103,9 @@ def _described(
     """What a model says about itself, what shapes its vectors, and how its parts are loaded."""
     try:
         plan = plan_model(model, max_tokens=max_tokens, family=family, revision=revision)
-        weights = [file_sha256(file) for file in weight_files(plan.checkpoint)]
+        files = weight_files(plan.checkpoint)
+        weights = [file_sha256(file) for file in files]
+        weight_bytes = sum(file.stat().st_size for file in files)
         vocabulary = tokenizer_sha256(plan.checkpoint)
     except OSError as error:  # a closed folder within the model's, a disk that fails
         raise ModelError(f"'{model}' cannot be read: {error}", remedy="let your user read it") from error
@@ -112,6 +114,7 @@ def _described(
         checkpoint=plan.checkpoint,
         pooling=plan.pooling,
         int8_cosine=plan.family.int8_cosine,
+        weight_bytes=weight_bytes,
         shape={name: facts[name] for name in ("weights", "network", "pooling", "tail")}
         | {"tokenizer": vocabulary},
         tokenizer_file=plan.checkpoint.network / TOKENIZER,

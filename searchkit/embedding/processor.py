@@ -36,9 +36,11 @@ def physical_cores() -> int | None:
 
     None where the system does not tell.
     """
-    lines = [line for line in processor_lines() if line.startswith(("physical id", "core id"))]
-    ids = [line.split(":")[1].strip() for line in lines]
-    return len(set(zip(ids[::2], ids[1::2], strict=False))) or None
+    packages, cores = (
+        [line.split(":")[1].strip() for line in processor_lines() if line.startswith(name)]
+        for name in ("physical id", "core id")
+    )
+    return len(set(zip(packages, cores, strict=True))) or None if len(packages) == len(cores) else None
 
 
 def multiplies_mixed_bytes() -> bool:

@@ -30,6 +30,7 @@ FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"
 INT8_SPACE = "int8-1"
 # A float32 graph adds in another order than torch, and nothing else.
 MIN_FLOAT32_COSINE = 0.99999
+SMALL_WEIGHTS = 2 * SMALL_MODEL  # bytes of a small model's file in 16 bits: not worth to be tried in 8
 # Asked for by name, 8 bits may move vectors as far as this; see Family.int8_cosine for those not asked for.
 MIN_INT8_COSINE = 0.9
 
@@ -96,6 +97,7 @@ class Parts:
     checkpoint: Checkpoint
     pooling: tuple[str, ...]
     int8_cosine: float
+    weight_bytes: int  # of the files that hold the network's weights
     shape: Mapping[str, str]  # hashes of all that shapes its vectors in float32
     tokenizer_file: Path  # which may not be there
     build_tokenizer: Callable[[], Tokenizer]  # where it is not
@@ -131,7 +133,7 @@ def open_runtime(parts: Parts, wanted: Wanted) -> Opened:
     if not exportable or bfloat16 or not _on_cpu(wanted):
         return _in_torch(parts, wanted.device, BFLOAT16 if bfloat16 else wanted.precision)
     try:
-        if wanted.precision == "auto" and wanted.space is None:
+        if wanted.precision == "auto" and wanted.space is None and parts.weight_bytes > SMALL_WEIGHTS:
             opened, _ = _graph(parts, INT8, parts.int8_cosine)
             if opened is not None:
                 return opened
@@ -195,12 +197,8 @@ def _graph(parts: Parts, precision: str, min_cosine: float) -> tuple[Opened | No
     folder, found = export(parts, precision)
     if found.refused:
         return None, found.refused
-    if (
-        found.parity is None
-        or found.parity.min_cosine < min_cosine
-        or found.parameters < SMALL_MODEL * (precision == INT8 and min_cosine > MIN_INT8_COSINE)
-    ):
-        return None, "too little is gained for what is lost"
+    if found.parity is None or found.parity.min_cosine < min_cosine:
+        return None, "it moves vectors too far"
     from searchkit.embedding.onnx_runtime import OnnxRuntime
 
     facts = {name: getattr(found, name) for name in OnnxRuntime.FACTS}

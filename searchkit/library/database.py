@@ -34,6 +34,7 @@ HOLDER_NAME = "writer.json"
 
 PAGE_SIZE = 32_768
 MIGRATION_WAIT_S = 10.0
+MIGRATION_POLL_S = 0.05
 BUSY_MS = 30_000  # a checkpoint of a large WAL can hold the file this long on a slow disk
 
 Row = tuple[Any, ...]
@@ -60,20 +61,26 @@ class Database:
         path = folder / FILE_NAME
         if not exists(folder):
             raise _no_library(folder)
-        with _translated(folder):
-            connection = _connect_read_only(path)
-            try:
-                applied = _applied(connection, folder)
-            except BaseException:
-                connection.close()
-                raise
-        if len(applied) < len(KNOWN):
+        deadline = time.monotonic() + MIGRATION_WAIT_S
+        while True:
+            with _translated(folder):
+                connection = _connect_read_only(path)
+                try:
+                    applied = _applied(connection, folder)
+                except BaseException:
+                    connection.close()
+                    raise
+            if len(applied) >= len(KNOWN):
+                return cls(folder, connection, None)
             connection.close()
             if not applied:  # another process is just making it
                 raise _no_library(folder)
-            cls.write(folder, wait_s=MIGRATION_WAIT_S).close()
-            return cls.read(folder)
-        return cls(folder, connection, None)
+            try:
+                cls.write(folder).close()
+            except LibraryBusy:  # by one that is between two migrations, and goes on to write for long
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(MIGRATION_POLL_S)
 
     @classmethod
     def write(

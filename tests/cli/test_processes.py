@@ -40,7 +40,7 @@ def wait_for_passages(library_folder, least):
 
 @pytest.mark.slow
 def test_ctrl_c_exits_with_130_and_loses_nothing(process, many, library_folder):
-    running = process("index", many, "--library", library_folder, env={"SLOW_S": "0.2"})
+    running = process("index", many, "--library", library_folder, env={"SLOW_S": "0.5"})
     committed = wait_for_passages(library_folder, 16)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=30)
@@ -67,7 +67,7 @@ def is_running(pid):
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_no_process(process, many, library_folder, ending):
     """Ctrl-C in a terminal reaches the whole group; the other signals reach the one process only."""
-    slow = {"SLOW_S": "0.2", "AHEAD": "1"}
+    slow = {"SLOW_S": "0.5", "AHEAD": "1"}
     running = process("index", many, "--library", library_folder, env=slow, start_new_session=True)
     wait_for_passages(library_folder, 16)
     children = children_of(running.pid)

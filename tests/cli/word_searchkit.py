@@ -26,6 +26,7 @@ def use_word_embedder():
     index_pipeline.SMALLEST_BATCH = 1
     if os.environ.get("AHEAD"):
         extraction.WORTH_PROCESSES_S = 0.0
+        index_pipeline.AHEAD_CHARACTERS = 2_000  # or they would be done before anybody looks
 
 
 if __name__ == "__main__":

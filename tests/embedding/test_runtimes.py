@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from searchkit.collection.library import Library
 from searchkit.embedding import precision, runtimes
 from searchkit.embedding.calibration import Parity
 from searchkit.embedding.embedder import open_embedder
-from searchkit.embedding.precision import BFLOAT16_FLAGS
+from searchkit.embedding.precision import BFLOAT16_FLAGS, SMALL_MODEL
 from searchkit.errors import ModelError, RecipeMismatch, UsageError
 from searchkit.library import collections as catalogue
 from searchkit.library.database import Database
@@ -44,6 +45,7 @@ def machine(monkeypatch, golden):
             return folder, made
 
         monkeypatch.setattr(runtimes, "export", exported)
+        monkeypatch.setattr(runtimes, "SMALL_WEIGHTS", 0 if parameters >= SMALL_MODEL else math.inf)
         monkeypatch.setattr(runtimes, "may_have_accelerator", lambda: False)
         flags = {next(iter(BFLOAT16_FLAGS))} if bfloat16 else set()
         monkeypatch.setattr(runtimes, "processor_flags", lambda: flags)

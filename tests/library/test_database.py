@@ -2,6 +2,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -161,3 +163,17 @@ def test_a_read_only_library_can_be_read_but_not_written(open_folder, unprivileg
             assert db.rows("SELECT * FROM recipes") == []
         with pytest.raises(LibraryNotWritable):
             Database.write(library)
+
+
+def test_a_reader_between_two_migrations_waits_for_them_and_not_for_the_run(tmp_path, monkeypatch):
+    """The one that migrates goes on to write for minutes, under the lock."""
+    for module in (migrations, database):
+        monkeypatch.setattr(module, "KNOWN", migrations.KNOWN[:1])
+    monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
+    with Database.write(tmp_path) as writer, ThreadPoolExecutor() as pool:
+        monkeypatch.undo()
+        reader = pool.submit(lambda: Database.read(tmp_path).close())
+        time.sleep(0.3)
+        assert not reader.done()
+        migrations.apply(writer._connection)
+        assert reader.result(timeout=5) is None
