@@ -175,7 +175,7 @@ class LanceDb:
 
         def search(query: Float32Vector) -> Int64Vector:
             asked = table.search(query).distance_type("cosine").nprobes(probes).refine_factor(5)
-            found: Int64Vector = asked.select(["row"]).limit(K).to_arrow()["row"].to_numpy()
+            found: Int64Vector = asked.select(["row", "_distance"]).limit(K).to_arrow()["row"].to_numpy()
             return found
 
         for probes in (5, 10, 20, 50, 100):
