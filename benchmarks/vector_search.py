@@ -30,6 +30,7 @@ import numpy as np
 from benchmarks._conditions import RESULTS, ROOT, report, versions
 from benchmarks._vector_peers import CONTENDERS, K, Search
 from searchkit.arrays import Float32Matrix, Int64Vector
+from searchkit.library.database import FILE_NAME as DATABASE
 
 QUERIES = 1_000
 SLOW_S = 20.0  # a setting that takes longer than this is judged by the queries done until then
@@ -88,10 +89,20 @@ def timed(search: Search, queries: Float32Matrix, right: Int64Vector) -> dict[st
     return {"recall": round(recall, 4), "p50_ms": round(p50, 3), "p99_ms": round(p99, 3), "n": len(took)}
 
 
-def memory() -> int:
-    """Bytes of this process's memory that are in RAM, mapped files included."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def memory() -> tuple[int, int]:
+    """Bytes of this process in RAM: with mapped indexes, and apart from these the record's mapped pages.
+
+    Pages of the record are the system's cache, which it lends to whoever reads the file, and takes back.
+    """
+    held = {True: 0, False: 0}
+    record = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, _, size = line.partition(" ")
+        if name == "Rss:":
+            held[record] += int(size.split()[0]) * 1024
+        elif not name.endswith(":"):  # the head of a mapping, with its file at the end
+            record = line.endswith(DATABASE)
+    return held[False], held[True]
 
 
 def build(name: str, rows: int, vectors: Path, folder: Path) -> dict[str, Any]:
@@ -108,14 +119,16 @@ def search(name: str, rows: int, vectors: Path, folder: Path) -> dict[str, Any]:
     contender, points = CONTENDERS[name], []
     queries = np.ascontiguousarray(np.load(vectors, mmap_mode="r")[-QUERIES:])
     right = np.load(folder.parent / "right.npy")
-    before = memory()
+    before, _ = memory()
     for setting, ask in contender.settings(folder):
         points.append({"setting": setting, **timed(ask, queries, right)})
         print(f"{rows:>9,} {name:20} {setting:24} {points[-1]}", file=sys.stderr, flush=True)
+    after, record = memory()
     return {
         "points": points,
         "index_bytes_per_vector": round(contender.index_bytes(folder) / rows, 1),
-        "rss_bytes_per_vector": round((memory() - before) / rows, 1),
+        "rss_bytes_per_vector": round((after - before) / rows, 1),
+        "mapped_record_bytes_per_vector": round(record / rows, 1),
     }
 
 

@@ -35,6 +35,7 @@ HOLDER_NAME = "writer.json"
 PAGE_SIZE = 32_768
 MIGRATION_WAIT_S = 10.0
 MIGRATION_POLL_S = 0.05
+MAPPED_BYTES = (2 << 30) - (64 << 10)  # the most that SQLite maps by default
 BUSY_MS = 30_000  # a checkpoint of a large WAL can hold the file this long on a slow disk
 
 Row = tuple[Any, ...]
@@ -236,6 +237,10 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         if writable or (wal.exists() and wal.stat().st_size):
             raise
         connection = sqlite3.connect(uri + "&immutable=1", uri=True, isolation_level=None)
+    # Else each vector looked up at random copies a page of 32 KiB: 14 us, mapped 6 us (LOG "what does a
+    # lookup cost?"). A file that is mapped cannot be shortened on Windows.
+    if sys.platform != "win32":
+        connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
     return connection
 
 

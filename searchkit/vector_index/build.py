@@ -11,7 +11,7 @@ import numpy as np
 from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.vector_index.choose import exact_plan, more_exact
 from searchkit.vector_index.container import Checks, append_description, checks_of
-from searchkit.vector_index.promise import SAMPLE, Truth, stand_ins, tune
+from searchkit.vector_index.promise import QUESTION_COSINE, SAMPLE, Truth, stand_ins, tune
 from searchkit.vector_index.protocol import FLAT, IndexPlan, Tuning, VectorRecord
 
 # k-means wants some tens of rows a centroid; ranges of components are known from fewer.
@@ -34,7 +34,7 @@ def build(plan: IndexPlan, record: VectorRecord, path: Path) -> Built:
     """Write an index over all vectors of record to `path`; equal records give equal files, but for graphs.
 
     A plan whose promise is not kept by the finished index is replaced by a more exact one. Needs memory for
-    the codes and for a few ten thousand vectors, whatever the number of rows.
+    the codes and for the rows to train on: 40,000, or 40 for each list where that is more.
     Raises: OSError: the file cannot be written, as on a full disk.
     """
     while plan.kind != FLAT:
@@ -60,7 +60,8 @@ def _codes(plan: IndexPlan, record: VectorRecord, path: Path) -> Built | None:
 
     rng = np.random.default_rng(0)
     sample = _sample(record, max(TRAIN_ROWS, TRAIN_ROWS_PER_LIST * plan.lists), rng)
-    truth = Truth(stand_ins(sample[rng.permutation(len(sample))[:SAMPLE]], rng))
+    asked = sample[rng.permutation(len(sample))[:SAMPLE]]
+    truth = Truth(stand_ins(asked, QUESTION_COSINE[plan.kind], rng))
     builder, seen = Builder(plan, sample), _Seen()
     del sample
     for first_row, vectors in seen.watched(record):

@@ -1,14 +1,22 @@
 """Who opens a Library to read it can do nothing but read, and leaves the file as it was."""
 
 import hashlib
+import sys
 
 import pytest
 
 from searchkit.collection.library import Library
 from searchkit.errors import LibraryNotWritable
-from searchkit.library.database import FILE_NAME, Database
+from searchkit.library.database import FILE_NAME, MAPPED_BYTES, Database
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a mapped file cannot be shortened there")
+def test_a_reader_maps_the_file(library_folder):
+    Database.write(library_folder).close()
+    with Database.read(library_folder) as db:
+        assert db.rows("PRAGMA mmap_size")[0][0] == MAPPED_BYTES
 
 
 def test_a_reader_cannot_write(library_folder):

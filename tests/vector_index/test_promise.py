@@ -3,7 +3,7 @@ import pytest
 
 from searchkit.vector_index import promise
 from searchkit.vector_index.build import build
-from searchkit.vector_index.promise import QUESTION_COSINE, Truth, recall_of, stand_ins, tune
+from searchkit.vector_index.promise import Truth, recall_of, stand_ins, tune
 from searchkit.vector_index.protocol import FLAT, HNSW, IVF, IndexPlan
 from tests.vector_index.record import NONE, PLANS, MemoryRecord, clustered, published
 
@@ -25,16 +25,17 @@ class SlowlyRight:
 
 
 def truth():
-    known = Truth(stand_ins(VECTORS[:64], np.random.default_rng(1)))
+    known = Truth(stand_ins(VECTORS[:64], 0.7, np.random.default_rng(1)))
     for first in range(0, ROWS, 300):
         known.see(first, VECTORS[first : first + 300])
     return known
 
 
-def test_stand_ins_lie_as_far_from_stored_vectors_as_questions_do():
-    turned = stand_ins(VECTORS, np.random.default_rng(0))
+@pytest.mark.parametrize("cosine", sorted(promise.QUESTION_COSINE.values()))
+def test_stand_ins_lie_as_far_from_stored_vectors_as_questions_do(cosine):
+    turned = stand_ins(VECTORS, cosine, np.random.default_rng(0))
     np.testing.assert_allclose(np.linalg.norm(turned, axis=1), 1.0, atol=1e-6)
-    np.testing.assert_allclose((turned * VECTORS).sum(axis=1), QUESTION_COSINE, atol=1e-6)
+    np.testing.assert_allclose((turned * VECTORS).sum(axis=1), cosine, atol=1e-6)
 
 
 def test_the_truth_is_that_of_a_whole_sort_whatever_the_blocks():
