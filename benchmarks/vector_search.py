@@ -120,10 +120,11 @@ def search(name: str, rows: int, vectors: Path, folder: Path) -> dict[str, Any]:
     queries = np.ascontiguousarray(np.load(vectors, mmap_mode="r")[-QUERIES:])
     right = np.load(folder.parent / "right.npy")
     before, _ = memory()
+    after = record = 0
     for setting, ask in contender.settings(folder):
         points.append({"setting": setting, **timed(ask, queries, right)})
+        after, record = map(max, memory(), (after, record))  # while it is open
         print(f"{rows:>9,} {name:20} {setting:24} {points[-1]}", file=sys.stderr, flush=True)
-    after, record = memory()
     return {
         "points": points,
         "index_bytes_per_vector": round(contender.index_bytes(folder) / rows, 1),

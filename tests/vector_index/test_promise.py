@@ -1,7 +1,8 @@
+import faiss
 import numpy as np
 import pytest
 
-from searchkit.vector_index import promise
+from searchkit.vector_index import faiss_index, promise
 from searchkit.vector_index.build import build
 from searchkit.vector_index.promise import Truth, recall_of, stand_ins, tune
 from searchkit.vector_index.protocol import FLAT, HNSW, IVF, IndexPlan
@@ -103,3 +104,21 @@ def test_a_search_looks_up_no_more_vectors_than_it_was_tuned_to(tmp_path):
     record.looked_up = 0
     index.search(HELD_OUT[:1], 10, without=NONE)
     assert record.looked_up == 10 * built.tuning.oversampling
+
+
+@pytest.mark.parametrize("kind", sorted(PLANS))
+def test_a_query_is_answered_by_one_thread_and_the_caller_keeps_its_own(kind, tmp_path, monkeypatch):
+    index, _ = published(PLANS[kind], MemoryRecord(IDS, VECTORS), tmp_path)
+    threads, search = [], faiss_index._rows
+
+    def noted(*given):
+        threads.append(faiss.omp_get_max_threads())
+        return search(*given)
+
+    monkeypatch.setattr(faiss_index, "_rows", noted)
+    faiss.omp_set_num_threads(2)
+    try:
+        index.search(VECTORS[:1], 5, without=NONE)
+        assert threads == [1] and faiss.omp_get_max_threads() == 2
+    finally:
+        faiss.omp_set_num_threads(1)
