@@ -4,7 +4,7 @@
     ├── UsageError              the request itself is wrong (exit code 2)
     │   ├── ProfileNotFound     ├── ProfileInvalid
     │   ├── ModelNotFound       ├── CollectionNotFound
-    │   └── QueryInvalid
+    │   ├── QueryInvalid        └── FilterInvalid
     ├── DocumentError           one file could not become Documents; the run goes on
     │   └── DocumentUnavailable  it could not be read this time: what is stored of it stays
     ├── ModelError              a model folder cannot be loaded or does not hold what it says
@@ -67,6 +67,10 @@ class CollectionNotFound(UsageError):
 
 class QueryInvalid(UsageError):
     """The query text cannot be embedded: empty, or longer than allowed."""
+
+
+class FilterInvalid(UsageError):
+    """A filter does not follow the grammar, or names a field that no Document has."""
 
 
 class DocumentError(SearchkitError):

@@ -16,13 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchkit.errors import (
-    LibraryBusy,
-    LibraryDamaged,
-    LibraryError,
-    LibraryNotWritable,
-    LibraryTooNew,
-)
+from searchkit.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryNotWritable, LibraryTooNew
 from searchkit.library.migrations import APPLICATION_ID, APPLIED, KNOWN, apply
 
 if TYPE_CHECKING:
@@ -82,6 +76,11 @@ class Database:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(MIGRATION_POLL_S)
+            except LibraryNotWritable as error:
+                raise LibraryError(
+                    f"an older searchkit wrote this Library; bringing it up to date failed: {error.message}",
+                    remedy=f"let somebody who may write there run: searchkit collections --library {folder}",
+                ) from error
 
     @classmethod
     def write(
@@ -159,6 +158,10 @@ class Database:
             some = wanted[i : i + part]
             found += self.rows(sql.format(",".join("?" * len(some))), [*before, *some])
         return found
+
+    def define(self, name: str, function: Callable[..., object], arguments: int) -> None:
+        """Let SQL on this connection call a pure function that never raises."""
+        self._connection.create_function(name, arguments, function, deterministic=True)  # type: ignore[arg-type]
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
