@@ -40,6 +40,17 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.delenv("SEARCHKIT_LIBRARY", raising=False)
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread: of tiny networks two lose more by waiting than they gain."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def library_folder(tmp_path: Path) -> Path:
     """Where a test's Library goes; the folder does not exist yet."""

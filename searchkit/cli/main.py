@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from searchkit.embedding.progress import listening
 from searchkit.errors import SearchkitError
 from searchkit.settings import TRACEBACK_VARIABLE, VERSION
 
@@ -70,7 +71,8 @@ def run(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names and texts may not fit the terminal
     try:
-        code = cli.main(arguments, prog_name="searchkit", standalone_mode=False)
+        with listening(say):
+            code = cli.main(arguments, prog_name="searchkit", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except SearchkitError as error:
         say(f"Error: {error.message}")

@@ -7,9 +7,8 @@ from dataclasses import asdict
 import click
 
 from searchkit.cli import options, output
+from searchkit.export.kinds import GRAPH_PRECISIONS
 from searchkit.settings import DEFAULT_MODEL
-
-EXPORTED = ("float32", "int8")
 
 
 @click.group("models")
@@ -39,10 +38,13 @@ def list_models(as_json: bool) -> None:
 @click.argument("model", metavar="ID|DIR")
 @options.json_option
 def show_model(model: str, as_json: bool) -> None:
-    """Open MODEL and show its family, window, device, precision and fingerprint."""
+    """Open MODEL and show its family, window, device, precision and fingerprint.
+
+    Shown as it is run at present: a model that is not exported yet is not exported for this.
+    """
     from searchkit.embedding.embedder import open_embedder
 
-    embedder = open_embedder(model)
+    embedder = open_embedder(model, export=False)
     facts = {
         "model": embedder.model,
         "family": embedder.family.name,
@@ -70,7 +72,7 @@ def show_model(model: str, as_json: bool) -> None:
 @click.argument("model", metavar="[ID|DIR]", default=DEFAULT_MODEL)
 @click.option(
     "--precision",
-    type=click.Choice(EXPORTED),
+    type=click.Choice(GRAPH_PRECISIONS),
     multiple=True,
     help="Export in this precision; may be given twice.  [default: both]",
 )
@@ -79,7 +81,8 @@ def export_model(model: str, precision: tuple[str, ...], as_json: bool) -> int:
     """Export MODEL into the cache, to be run without torch.
 
     The first `index` or `query` with a model does the same. Says how near the exported form comes to the
-    model itself: the least and the mean cosine over texts of one word to the length of its window.
+    model itself: the least and the mean cosine over texts of one word to 512 tokens, or as many as it
+    has positions for.
 
     \b
     searchkit models export
@@ -87,7 +90,7 @@ def export_model(model: str, precision: tuple[str, ...], as_json: bool) -> int:
     """
     from searchkit.embedding.embedder import export_model
 
-    exported = [export_model(model, precision=one) for one in precision or EXPORTED]
+    exported = [export_model(model, precision=one) for one in dict.fromkeys(precision or GRAPH_PRECISIONS)]
     if as_json:
         output.print_json([asdict(one) for one in exported])
     else:

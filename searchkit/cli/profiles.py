@@ -47,11 +47,10 @@ def show_profile(name: str, model: str | None, as_json: bool) -> None:
     rendered = {side: profile.instruction(side).render() for side in ("document", "query")}
     before = "rendered"
     if model is not None:
-        from searchkit.embedding.embedder import open_embedder
+        from searchkit.embedding.embedder import instructions_for
 
-        embedder = open_embedder(model)
-        rendered = {side: embedder.instruction_for(profile, side) for side in ("document", "query")}
-        before = f"for {model} ({embedder.family.name})"
+        family, rendered = instructions_for(model, profile)
+        before = f"for {model} ({family.name})"
     if as_json:
         output.print_json({**profile.to_dict(), "instructions": rendered})
         return

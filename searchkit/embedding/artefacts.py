@@ -11,20 +11,33 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from searchkit.embedding.calibration import Parity
-from searchkit.embedding.hashes import file_sha256, value_sha256
+from searchkit.embedding.hashes import file_sha256, plain_sha256, value_sha256
+from searchkit.embedding.progress import tell
+from searchkit.errors import ModelError
 from searchkit.settings import cache_folder
 
 GRAPH_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 FACTS_FILE = "artefact.json"
-FORMAT = 1  # of what lies in the folder; part of its name
+FORMAT = 2  # of what lies in the folder; part of its name
+
+
+class GraphFailed(ModelError):
+    """A graph cannot be made, opened or trusted, where torch might run the model all the same.
+
+    of_model: whether that is the model's doing, and so will not be otherwise the next time; else it is the
+    disk's, the memory's, or that of what is installed.
+    """
+
+    def __init__(self, message: str, *, remedy: str, of_model: bool = False) -> None:
+        super().__init__(message, remedy=remedy)
+        self.of_model = of_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,22 +77,23 @@ def obtain(folder: Path, make: Callable[[Path], Artefact]) -> Artefact:
     """The artefact in this folder, made first where it is not there.
 
     make: writes the files into an empty folder and tells what they are. Of several processes that want
-    the same artefact one makes it, the others wait.
+    the same artefact one makes it, the others wait, and tell so.
 
     Raises: OSError: the cache cannot be written.
     """
     found = read_artefact(folder)
     if found is not None:
         return found
-    from filelock import FileLock  # only here: 20 ms that a query need not pay
-
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with _locked(folder.with_suffix(".lock")):
         found = read_artefact(folder)  # made while we waited
         if found is not None:
             return found
-        part = Path(tempfile.mkdtemp(dir=folder.parent, suffix=".part"))
+        # Not mkdtemp: its folder is its owner's alone, and a cache may be shared.
+        part = folder.with_name(f"{folder.name}-{os.getpid()}.part")
+        shutil.rmtree(part, ignore_errors=True)  # of a killed process that had our number
         try:
+            part.mkdir()
             made = make(part)
             _write_facts(part, made)
             shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
@@ -93,12 +107,30 @@ def obtain(folder: Path, make: Callable[[Path], Artefact]) -> Artefact:
     return found
 
 
+@contextlib.contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Hold the lock; tell if another process has it."""
+    import filelock  # only here: 20 ms that a query need not pay
+
+    lock = filelock.FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        tell("Waiting: another process is preparing the model for this machine")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _write_facts(part: Path, made: Artefact) -> None:
     for file in part.iterdir():
         with file.open("rb+") as stream:
             os.fsync(stream.fileno())
     facts = asdict(made)
-    facts["files"] = {file.name: file_sha256(file) for file in sorted(part.iterdir())}
+    # Not file_sha256: what it remembers of a file here is of no use once the folder is renamed.
+    facts["files"] = {file.name: plain_sha256(file) for file in sorted(part.iterdir())}
     with (part / FACTS_FILE).open("w", encoding="utf-8") as stream:
         json.dump(facts, stream, indent=1)
         stream.flush()

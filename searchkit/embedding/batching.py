@@ -1,4 +1,4 @@
-"""Which rows go through the network together. Knows lengths only; nothing of texts, tokens or torch."""
+"""Which rows go through the network together, and whether numbers come out. Knows no texts and no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from searchkit.arrays import Int64Vector
+from searchkit.arrays import Float32Matrix, Int64Vector
 
 # Rows are padded to a multiple of this, and only rows of one multiple share a batch: matrix kernels
 # then see the same shapes whatever the company a row is in, so that its vector does not depend on it.
@@ -81,6 +81,12 @@ def plan_blocks(sizes: Sequence[int]) -> Iterator[slice]:
         characters += size
     if start < len(sizes):
         yield slice(start, len(sizes))
+
+
+def not_numbers(rows: Float32Matrix) -> str:
+    """What to say of a batch's rows (n, dim) if some are no numbers; '' where all are."""
+    odd = int((~np.isfinite(rows).all(axis=1)).sum())
+    return f"the network gives no numbers (NaN or infinite) for {odd} of {len(rows)} texts" if odd else ""
 
 
 def distinct(items: Sequence[T]) -> tuple[list[T], Int64Vector]:

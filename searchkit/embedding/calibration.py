@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from searchkit.arrays import Float32Matrix
+from searchkit.embedding.hashes import value_sha256
+from searchkit.export import quantise
 
 if TYPE_CHECKING:
     from searchkit.embedding.tokens import TokenRows, Tokens
@@ -18,8 +21,15 @@ if TYPE_CHECKING:
 MIN_COSINE = 0.9999
 # How far a text's vector may depend on the texts it is embedded with, in any component.
 MAX_COMPANY_EFFECT = 1e-5
-# Calibration ends here, although a window may be longer: quadratic attention would take minutes.
-LONGEST_CALIBRATION = 512
+# Calibration ends here, although a network may read on: quadratic attention would take minutes.
+LONGEST_CALIBRATION = 512  # tokens
+JOINED = (0.5, 0.75, 1.0)  # lengths of texts put together, as shares of the window
+# Put before every second text where Instructions stay out of the pooling: masks shape vectors, too.
+INSTRUCTION = "Represent the sentence for retrieval: "
+# Batches of which all layers' inputs are kept at once: 0.3 MB per token for a network of T5-base's size.
+WATCHED_TOKENS = 512
+# Of the linear layers this share may stay in float32 before 8 bits are no longer worth it.
+MOST_SPARED = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +38,7 @@ class Parity:
 
     min_cosine: float
     company_effect: float  # largest difference of a component, row alone against row among others
-    mean_cosine: float = 1.0
+    mean_cosine: float
 
     @property
     def interchangeable(self) -> bool:
@@ -51,25 +61,39 @@ def calibration_texts() -> list[str]:
     return _lines("calibration.txt")
 
 
-def parity_rows(tokens: Tokens) -> TokenRows:
-    """The calibration texts as the network reads them, some joined so that lengths reach the window."""
-    return _rows(tokens, calibration_texts())
+@cache
+def calibration_sha256() -> str:
+    """A hash of all that judgements and 8-bit scales come from, beside the model and the code itself."""
+    judged = [calibration_texts(), LONGEST_CALIBRATION, JOINED, INSTRUCTION]
+    scaled = [_lines("quantisation.txt"), WATCHED_TOKENS, MOST_SPARED, *quantise.CONSTANTS]
+    return value_sha256([judged, scaled])
 
 
-def quantisation_rows(tokens: Tokens) -> TokenRows:
+def parity_rows(tokens: Tokens, position_limit: int | None) -> TokenRows:
+    """The calibration texts as the network reads them, some joined so that lengths reach its window.
+
+    position_limit: of the network, None for none. The window is the network's, not that which whoever opens
+    the model asks for: what is found out once holds for all.
+    """
+    return _rows(tokens, position_limit, calibration_texts())
+
+
+def quantisation_rows(tokens: Tokens, position_limit: int | None) -> TokenRows:
     """Other texts, whose activations the scales of 8-bit layers are taken from: no judge in its own cause."""
-    return _rows(tokens, _lines("quantisation.txt"))
+    return _rows(tokens, position_limit, _lines("quantisation.txt"))
 
 
-def _rows(tokens: Tokens, texts: Sequence[str]) -> TokenRows:
-    window = min(tokens.max_tokens, LONGEST_CALIBRATION)
+def _rows(tokens: Tokens, position_limit: int | None, texts: Sequence[str]) -> TokenRows:
+    window = min(position_limit or LONGEST_CALIBRATION, LONGEST_CALIBRATION)
     backwards = texts[::-1]
     counts = np.cumsum(tokens.count(backwards))
     joined = []
-    for share in (0.5, 0.75, 1.0):
+    for share in JOINED:
         enough = min(int(np.searchsorted(counts, share * window)) + 1, len(texts))
         joined.append(" ".join(backwards[:enough]))
-    return tokens.rows([("", text) for text in (*texts, *joined)])
+    instructions = ("", INSTRUCTION if tokens.masks_instructions else "")
+    pairs = [(instructions[at % 2], text) for at, text in enumerate((*texts, *joined))]
+    return tokens.windowed(window).rows(pairs)
 
 
 def _lines(name: str) -> list[str]:

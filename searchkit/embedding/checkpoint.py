@@ -12,6 +12,7 @@ from searchkit.embedding.json_files import fact, inside, optional_json, read_jso
 from searchkit.embedding.snapshots import CONFIG, MODULES
 from searchkit.embedding.sources import ModelSource
 from searchkit.errors import ModelError
+from searchkit.export.kinds import T5_KINDS
 
 POOLING_MODES = ("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 # Names that sentence-transformers gave these modes before version 5.
@@ -26,7 +27,6 @@ OLD_POOLING_KEYS = {
 ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "Sigmoid", "SiLU")
 # Networks that number positions from the padding id + 1: that many rows of the table are never reached.
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")
-T5_KINDS = ("t5", "mt5", "umt5")
 READINGS = tuple(f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "xlm-roberta"))
 WINDOW_OF_UNSAID = 512
 NO_LIMIT = 1_000_000  # tokenizers without a window say 1e30

@@ -1,6 +1,7 @@
 """The door to embedding: open a model, embed texts. Knows what the parts are for, not how they work.
 
-Importing this file loads neither torch nor transformers nor tokenizers; opening a model does.
+Importing this file loads neither torch nor transformers nor tokenizers. Opening a model loads torch and
+transformers only where torch runs it, or where it has yet to be exported.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 # An Instruction is paid from the text's window; from this share on it costs more than it can give.
 MAX_INSTRUCTION_SHARE = 0.25
+SIDES: tuple[Side, ...] = ("document", "query")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,7 @@ def open_embedder(
     revision: str | None = None,
     runtime: str = "auto",
     space: str | None = None,
+    export: bool = True,
 ) -> LocalEmbedder:
     """Open a model: a local folder, the embedded default, or an id on the Hugging Face hub.
 
@@ -128,20 +131,24 @@ def open_embedder(
         max_tokens: the window; None for the checkpoint's own.
         family: name of its model family; None to recognise it.
         revision: commit, tag or branch on the hub.
-        runtime: 'onnx' for the exported graph wherever the model has one, which is quickest to open; 'torch'
-            never to use it; 'auto' for what embeds many texts fastest.
+        runtime: 'auto' for what embeds many texts fastest; 'quick' for what is opened fastest, for a single
+            text: the exported graph wherever the model has one; 'onnx' for the same, and an error where the
+            graph fails, which else is noted, and torch runs the model; 'torch' never to use a graph.
         space: the precision class of stored vectors (`fingerprint()["precision"]`) that vectors have to be
             comparable with; None for any.
+        export: whether the model may be exported, which takes from seconds to minutes; False to use a graph
+            only if it is there.
 
     Raises:
         ModelNotFound: the model is nowhere to be found.
-        ModelError: it is incomplete, damaged, or of a kind that searchkit does not load.
-        UsageError: device, precision or family is unknown.
+        ModelError: it is incomplete, damaged, or of a kind that searchkit does not load; or 8 bits are asked
+            for, by name or by `space`, and cannot be had.
+        UsageError: device, precision, runtime or family is unknown.
     """
     from searchkit.embedding.opening import open_local
     from searchkit.embedding.runtimes import Wanted
 
-    wanted = Wanted(device=device, precision=precision, runtime=runtime, space=space)
+    wanted = Wanted(device=device, precision=precision, runtime=runtime, space=space, export=export)
     return open_local(model, wanted, max_tokens=max_tokens, family=family, revision=revision)
 
 
@@ -152,11 +159,24 @@ class ExportedModel:
     model: str
     precision: str
     folder: Path
-    size: int  # bytes of graph and weights; 0 where there is none
+    size: int  # bytes of graph, weights and tokenizer; 0 where there is none
     min_cosine: float | None  # to the model itself, over the calibration texts
     mean_cosine: float | None
     spared: tuple[str, ...]  # linear layers that stayed in float32
     refused: str  # '' where there is a graph
+
+
+def instructions_for(model: str | Path, profile: Profile) -> tuple[Family, dict[str, str]]:
+    """A model's family, and the literal text it puts before texts of each side, by name; no weights are read.
+
+    Raises:
+        ModelNotFound, ModelError: as for `open_embedder`.
+        UsageError: an Instruction takes a quarter of the window or more.
+    """
+    from searchkit.embedding.opening import read_locally
+
+    family, tokens = read_locally(model)
+    return family, {side: _instruction(family, tokens, str(model), profile, side) for side in SIDES}
 
 
 def export_model(
@@ -224,27 +244,17 @@ class LocalEmbedder:
 
     def instruction_for(self, profile: Profile, side: Side) -> str:
         """The literal text this model's family puts before texts of one side of the Profile."""
-        instruction = render(self.family, profile, side)
-        self.check_instruction(instruction)
-        return instruction
+        return _instruction(self.family, self._tokens, self.model, profile, side)
 
     def check_instruction(self, instruction: str) -> None:
         """Raise UsageError if this literal text takes a quarter of the window or more."""
-        count = self._tokens.count([instruction])[0]
-        if count >= MAX_INSTRUCTION_SHARE * self.max_tokens:
-            shown = instruction if len(instruction) <= 60 else f"{instruction[:57]}..."
-            raise UsageError(
-                f"the Instruction {shown!r} has {count} tokens; '{self.model}' sees {self.max_tokens} in "
-                f"all, of which an Instruction may take fewer than {MAX_INSTRUCTION_SHARE:.0%}",
-                remedy="shorten the Instruction, or use a model with a larger window",
-            )
+        _check_instruction(self._tokens, self.model, instruction)
 
     def notices_for(self, profile: Profile) -> tuple[str, ...]:
         """What to tell a user once who indexes with this model under this Profile."""
-        sides: tuple[Side, ...] = ("document", "query")
         notices = [*self.notices, *prompt_notices(self.family, profile, self.model)]
         if not self.family.reading.pool_instruction:
-            for instruction in dict.fromkeys(render(self.family, profile, side) for side in sides):
+            for instruction in dict.fromkeys(render(self.family, profile, side) for side in SIDES):
                 if self._tokens.border_merges(instruction):
                     notices.append(
                         f"the end of the Instruction {instruction!r} melts into one token with the start of "
@@ -303,6 +313,23 @@ class LocalEmbedder:
         )
 
 
+def _instruction(family: Family, tokens: Tokens, model: str, profile: Profile, side: Side) -> str:
+    instruction = render(family, profile, side)
+    _check_instruction(tokens, model, instruction)
+    return instruction
+
+
+def _check_instruction(tokens: Tokens, model: str, instruction: str) -> None:
+    count = tokens.count([instruction])[0]
+    if count >= MAX_INSTRUCTION_SHARE * tokens.max_tokens:
+        shown = instruction if len(instruction) <= 60 else f"{instruction[:57]}..."
+        raise UsageError(
+            f"the Instruction {shown!r} has {count} tokens; '{model}' sees {tokens.max_tokens} in "
+            f"all, of which an Instruction may take fewer than {MAX_INSTRUCTION_SHARE:.0%}",
+            remedy="shorten the Instruction, or use a model with a larger window",
+        )
+
+
 def _refuse_single(texts: Sequence[str]) -> None:
     if isinstance(texts, str):  # a str is a sequence of str: it would be embedded letter by letter
         raise UsageError("expected a sequence of texts, found a single str", remedy="pass [text]")
@@ -319,5 +346,6 @@ __all__ = [
     "ExportedModel",
     "LocalEmbedder",
     "export_model",
+    "instructions_for",
     "open_embedder",
 ]

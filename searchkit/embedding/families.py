@@ -69,7 +69,7 @@ class Family:
     reading: Reading = field(default_factory=Reading)
     requires_dense: bool = False  # whether a folder without a Dense layer cannot be such a model
     # Least cosine to float32, on any text of the calibration, at which 8 bits are used without being asked
-    # for. MiniLM keeps 0.971, and loses nothing in retrieval (docs/LOG.md).
+    # for. MiniLM keeps 0.969, and loses nothing in retrieval (docs/LOG.md).
     int8_cosine: float = 0.96
     refused: str = ""  # why searchkit does not load such models; '' where it does
 

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,14 @@ from searchkit.settings import cache_folder
 
 def file_sha256(file: Path) -> str:
     """The file's sha256 in hex. Computed once per (path, size, mtime) and machine."""
-    return remembered_hash("sha256", file, _sha256)
+    return remembered_hash("sha256", file, plain_sha256)
 
 
 def remembered_hash(kind: str, file: Path, compute: Callable[[Path], str]) -> str:
-    """What `compute` makes of the file, in hex. Computed once per (path, size, mtime) and machine."""
+    """What `compute` makes of the file, in hex. Computed once per (path, size, mtime) and machine.
+
+    kind: names `compute` and its version: another way, another name.
+    """
     stat = file.stat()
     key = {"path": str(file.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     known = recall(kind, key)
@@ -31,7 +33,8 @@ def remembered_hash(kind: str, file: Path, compute: Callable[[Path], str]) -> st
     return digest
 
 
-def _sha256(file: Path) -> str:
+def plain_sha256(file: Path) -> str:
+    """The file's sha256 in hex, read and computed now."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -59,10 +62,10 @@ def remember(kind: str, key: Mapping[str, Any], value: Mapping[str, Any]) -> Non
     entry = _entry(kind, key)
     with contextlib.suppress(OSError):
         entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=entry.parent, suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump({"key": dict(key), "value": dict(value)}, stream)
-        Path(part).replace(entry)
+        # Not mkstemp: its file is its owner's alone, and a cache may be shared.
+        part = entry.with_name(f"{entry.name}-{os.urandom(8).hex()}.part")
+        part.write_text(json.dumps({"key": dict(key), "value": dict(value)}), encoding="utf-8")
+        part.replace(entry)
 
 
 def _entry(kind: str, key: Mapping[str, Any]) -> Path:

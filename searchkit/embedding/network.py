@@ -14,10 +14,11 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from searchkit.embedding.checkpoint import T5_KINDS, Checkpoint, DenseLayer
+from searchkit.embedding.checkpoint import Checkpoint, DenseLayer
 from searchkit.embedding.json_files import AGAIN
 from searchkit.embedding.weights import dense_weights, network_weights
 from searchkit.errors import ModelError
+from searchkit.export.kinds import T5_KINDS
 
 # Names, not classes: each loads a module of its own.
 T5_ENCODERS = {kind: f"{kind.upper()}EncoderModel" for kind in T5_KINDS}

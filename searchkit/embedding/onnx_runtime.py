@@ -5,7 +5,6 @@ Neither torch nor transformers is loaded, which is what makes the first query of
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +13,19 @@ import numpy as np
 import onnxruntime
 
 from searchkit.arrays import Float32Matrix
-from searchkit.embedding.batching import padded_width, plan_packed
-from searchkit.embedding.processor import physical_cores
-from searchkit.errors import ModelError
+from searchkit.embedding.artefacts import GraphFailed
+from searchkit.embedding.batching import not_numbers, padded_width, plan_packed
+from searchkit.embedding.processor import usable_cores
+from searchkit.export.kinds import ATTENTION_MASK, IDS, POOLING_MASK
 
 if TYPE_CHECKING:
     from searchkit.embedding.tokens import TokenRows
 
-IDS, ATTENTION_MASK, POOLING_MASK = "input_ids", "attention_mask", "pooling_mask"
 TOKEN_BUDGET = 2048  # per batch, padding included; as in torch_runtime, and for the same reason
 # Columns are a multiple of this: padding then changes no bit of a row, whatever its company (measured: with
 # 4, 8 and 16 none, with 1 the last one, for sums end in an odd remainder).
 WIDTH_STEP = 4
+BY_TORCH = "run it by torch: runtime='torch', precision='float32'"
 SERIOUS = 3  # of onnxruntime's log levels: errors, not warnings about its own optimisations
 
 
@@ -52,49 +52,62 @@ class OnnxRuntime:
             token_budget: tokens per batch, padding included; None for what suits the processor.
 
         Returns: (rows, dim) float32, of length 1, in order.
-        Raises: ModelError: a vector holds what is no number.
+        Raises: GraphFailed: a vector holds what is no number, or the run fails.
         """
         vectors = np.empty((len(tokens.ids), self.dim), dtype=np.float32)
         for batch in plan_packed(tokens.lengths, token_budget or TOKEN_BUDGET):
-            rows = self._session.run(None, batch_inputs(tokens, batch, self.position_limit))[0]
-            if not np.isfinite(rows).all():
-                odd = int((~np.isfinite(rows).all(axis=1)).sum())
-                raise ModelError(
-                    f"the network gives no numbers (NaN or infinite) for {odd} of {len(batch)} texts",
-                    remedy="its weights are damaged: copy it again",
-                )
+            rows = run_session(self._session, None, batch_inputs(tokens, batch, self.position_limit))[0]
+            if said := not_numbers(rows):
+                raise GraphFailed(f"as a graph {said}", remedy=BY_TORCH, of_model=True)
             vectors[batch] = rows
         return vectors
+
+    def close(self) -> None:
+        """Let go of the graph's files; nothing can be embedded afterwards."""
+        self._session = None
 
 
 def open_session(file: Path) -> Any:
     """Open a graph to be run by all cores, one run at a time.
 
-    Raises: ModelError: the file is no graph that this onnxruntime runs.
+    Raises: GraphFailed: the file is no graph that this onnxruntime runs.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = physical_cores() or os.cpu_count() or 1
+    options.intra_op_num_threads = usable_cores() or 0  # 0: onnxruntime counts the cores itself
     options.inter_op_num_threads = 1
     options.log_severity_level = SERIOUS
     try:
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     # The boundary to a foreign library: each of its many errors is a class of its own.
     except Exception as error:
-        raise ModelError(
-            f"{file} cannot be opened: {str(error).splitlines()[0]}",
-            remedy=f"remove its folder, and it is made again: {file.parent}",
-        ) from error
+        raise _failed("opened", error) from error
+
+
+def run_session(session: Any, names: list[str] | None, given: dict[str, Any]) -> list[Any]:
+    """Run a graph. names: of the results wanted, None for all. Returns: their arrays, in that order.
+
+    Raises: GraphFailed: onnxruntime cannot.
+    """
+    try:
+        results: list[Any] = session.run(names, given)
+    # The same boundary.
+    except Exception as error:
+        raise _failed("run", error) from error
+    return results
+
+
+def _failed(what: str, error: Exception) -> GraphFailed:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return GraphFailed(
+        f"the graph cannot be {what} by onnxruntime {onnxruntime.__version__}: {reason}",
+        remedy=f"install another onnxruntime, or {BY_TORCH}",
+    )
 
 
 def batch_inputs(tokens: TokenRows, batch: Sequence[int], position_limit: int | None) -> dict[str, Any]:
     """The inputs of a graph for some rows: ids (rows, columns), attention and pooling masks."""
-    lengths = np.array([len(tokens.ids[row]) for row in batch])
-    columns = np.arange(padded_width(int(lengths.max()), position_limit, WIDTH_STEP))
-    ids = np.zeros((len(batch), len(columns)), dtype=np.int64)
-    for at, row in enumerate(batch):
-        ids[at, : lengths[at]] = tokens.ids[row]
-    attended = columns < lengths[:, None]
-    pooled = attended & (columns >= tokens.masked[list(batch)][:, None])
+    longest = max(len(tokens.ids[row]) for row in batch)
+    ids, attended, pooled = tokens.padded(batch, padded_width(longest, position_limit, WIDTH_STEP))
     return {
         IDS: ids,
         ATTENTION_MASK: attended.astype(np.int32),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,17 +13,19 @@ from searchkit.embedding.embedder import ExportedModel, LocalEmbedder
 from searchkit.embedding.families import CONFIGURED, PLAIN, Family, Reading, family_named, recognise, refuse
 from searchkit.embedding.hashes import file_sha256, remembered_hash, value_sha256
 from searchkit.embedding.json_files import fact, read_json
-from searchkit.embedding.runtimes import FLOAT32, INT8, Parts, Wanted, export, open_runtime
+from searchkit.embedding.runtimes import Parts, Wanted, export, open_runtime, read_tokenizer
 from searchkit.embedding.snapshots import CONFIG, VOCABULARIES
 from searchkit.embedding.sources import find_model
 from searchkit.embedding.tokens import Tokens
 from searchkit.embedding.weights import weight_files
 from searchkit.errors import ModelError, UsageError
-from searchkit.export.kinds import EXPORTABLE
+from searchkit.export.kinds import EXPORTABLE, GRAPH_PRECISIONS
 from searchkit.settings import CACHE_VARIABLE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+    from searchkit.embedding.torch_runtime import TorchRuntime
 
 TOKENIZER = VOCABULARIES[0]
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -68,8 +71,10 @@ def open_local(
 
 def export_local(model: str | Path, *, precision: str, revision: str | None) -> ExportedModel:
     """Export a model; arguments and errors are those of `export_model`."""
-    if precision not in (FLOAT32, INT8):
-        raise UsageError(f"nothing is exported in '{precision}'", remedy=f"known: {FLOAT32}, {INT8}")
+    if precision not in GRAPH_PRECISIONS:
+        raise UsageError(
+            f"nothing is exported in '{precision}'", remedy=f"known: {', '.join(GRAPH_PRECISIONS)}"
+        )
     _, _, parts = _described(model, max_tokens=None, family=None, revision=revision)
     kind = parts.checkpoint.model_type
     if kind not in EXPORTABLE:
@@ -83,7 +88,7 @@ def export_local(model: str | Path, *, precision: str, revision: str | None) -> 
     except OSError as error:
         raise ModelError(
             f"the exported form of '{model}' cannot be written: {error}",
-            remedy=f"free space, or name another cache: export {CACHE_VARIABLE}=FOLDER",
+            remedy=f"free space, or name another cache: set {CACHE_VARIABLE}",
         ) from error
     return ExportedModel(
         model=str(model),
@@ -95,6 +100,14 @@ def export_local(model: str | Path, *, precision: str, revision: str | None) -> 
         spared=found.spared,
         refused=found.refused,
     )
+
+
+def read_locally(model: str | Path) -> tuple[Family, Tokens]:
+    """How a model reads texts; no weights are read. Errors are those of `open_embedder`."""
+    plan = plan_model(model)
+    file = plan.checkpoint.network / TOKENIZER
+    tokenizer = read_tokenizer(file, lambda: _built_tokenizer(plan.checkpoint))
+    return plan.family, _tokens(plan, tokenizer, tokenizer.get_vocab_size())
 
 
 def _described(
@@ -116,12 +129,19 @@ def _described(
         int8_cosine=plan.family.int8_cosine,
         weight_bytes=weight_bytes,
         shape={name: facts[name] for name in ("weights", "network", "pooling", "tail")}
-        | {"tokenizer": vocabulary},
+        | {"tokenizer": vocabulary, "reading": _reading_sha256(plan)},
         tokenizer_file=plan.checkpoint.network / TOKENIZER,
         build_tokenizer=lambda: _built_tokenizer(plan.checkpoint),
         tokens=lambda tokenizer, rows: _tokens(plan, tokenizer, rows),
+        load=cache(lambda: _loaded(plan)),
     )
     return plan, facts, parts
+
+
+def _loaded(plan: Plan) -> TorchRuntime:
+    from searchkit.embedding.torch_runtime import TorchRuntime
+
+    return TorchRuntime(plan.checkpoint, plan.pooling, "cpu")
 
 
 def plan_model(
@@ -203,7 +223,7 @@ def tokenizer_sha256(checkpoint: Checkpoint) -> str:
     """
     file = checkpoint.network / TOKENIZER
     if file.is_file():
-        return remembered_hash("tokenizer", file, _tokenizer_json_sha256)  # 20 ms of a query, each time
+        return remembered_hash("tokenizer-1", file, _tokenizer_json_sha256)  # 20 ms of a query, each time
     names = [name for name in VOCABULARY_FILES if (checkpoint.network / name).is_file()]
     config = {k: v for k, v in checkpoint.tokenizer_config.items() if k not in TOKENIZER_NOISE}
     return value_sha256([{name: file_sha256(checkpoint.network / name) for name in names}, config])
@@ -215,19 +235,29 @@ def _tokenizer_json_sha256(file: Path) -> str:
 
 
 def _tokens(plan: Plan, tokenizer: Tokenizer, vocabulary: int) -> Tokens:
-    config, family = plan.checkpoint.tokenizer_config, plan.family
-    file = plan.checkpoint.network / TOKENIZER_CONFIG
     return Tokens(
         tokenizer,
-        family,
+        plan.family,
         max_tokens=plan.window,
         vocabulary=vocabulary,
         lower_case=plan.checkpoint.lower_case,
-        ends=(
-            family.bos_token or _wanted(config, "bos", file),
-            family.eos_token or _wanted(config, "eos", file),
-        ),
+        ends=_ends(plan),
     )
+
+
+def _ends(plan: Plan) -> tuple[str, str]:
+    """Tokens that must stand first and last in every text, '' for none."""
+    config, family = plan.checkpoint.tokenizer_config, plan.family
+    file = plan.checkpoint.network / TOKENIZER_CONFIG
+    return (
+        family.bos_token or _wanted(config, "bos", file),
+        family.eos_token or _wanted(config, "eos", file),
+    )
+
+
+def _reading_sha256(plan: Plan) -> str:
+    """A hash of what makes ids and masks of texts, beside the tokenizer's own files and the window."""
+    return value_sha256([asdict(plan.family.reading), plan.checkpoint.lower_case, _ends(plan)])
 
 
 def _wanted(tokenizer_config: Mapping[str, Any], end: str, file: Path) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from searchkit.embedding.calibration import Parity, calibration_texts, parity_of, parity_rows
-from searchkit.embedding.hashes import recall, remember, value_sha256
+from searchkit.embedding.calibration import Parity, calibration_sha256, parity_of, parity_rows
+from searchkit.embedding.hashes import recall, remember
 from searchkit.embedding.processor import processor_flags, processor_lines
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def settle_precision(asked: str, runtime: TorchRuntime, tokens: Tokens, weights:
         asked: 'auto', 'float32' or 'bfloat16'.
         runtime: in float32.
         tokens: the model's.
-        weights: hash of everything that shapes float32 vectors.
+        weights: hash of everything that shapes float32 vectors but the window.
 
     Returns: 'float32' or 'bfloat16'; precisions of one class are interchangeable.
     """
@@ -63,11 +63,11 @@ def measured_parity(runtime: TorchRuntime, tokens: Tokens, weights: str) -> Pari
 
     Leaves the runtime in float32.
     """
-    key = {**_machine(runtime.device), "weights": weights, "texts": value_sha256(calibration_texts())}
+    key = {**_machine(runtime.device), "weights": weights, "calibration": calibration_sha256()}
     known = recall("parity", key)
     if known is not None and all(isinstance(known.get(field.name), float) for field in fields(Parity)):
         return Parity(**{field.name: known[field.name] for field in fields(Parity)})
-    rows = parity_rows(tokens)
+    rows = parity_rows(tokens, runtime.position_limit)
     exact = runtime.rows(rows)
     runtime.use_bfloat16()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import re
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 # Products of unsigned with signed bytes, added in 32 bits: without one of these, in 16, which overflow.
 BYTE_PRODUCTS = {"avx512_vnni", "avx_vnni", "avx_vnni_int8"}
-DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, either one under WSL
+# NVIDIA, the same on Tegra and Jetson by older and newer drivers, AMD, either one under WSL.
+DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/kfd", "/dev/dxg")
 ACCELERATED_BUILD = re.compile(r"^(?:cuda|hip|xpu)\b[^=]*=\s*['\"]", re.MULTILINE)
 
 
@@ -43,6 +45,16 @@ def physical_cores() -> int | None:
     return len(set(zip(packages, cores, strict=True))) or None if len(packages) == len(cores) else None
 
 
+def usable_cores() -> int | None:
+    """Threads to multiply matrices with: physical cores, as far as this process may run on them.
+
+    None where the system tells neither. A container or a batch system may leave a process 2 of 64 cores.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    known = [count for count in (physical_cores(), allowed) if count is not None]
+    return min(known, default=None)
+
+
 def multiplies_mixed_bytes() -> bool:
     """Whether unsigned and signed bytes are multiplied exactly; true on ARM, whose kernels widen first."""
     if platform.machine().lower() in ("arm64", "aarch64"):
@@ -51,7 +63,9 @@ def multiplies_mixed_bytes() -> bool:
 
 
 def may_have_accelerator() -> bool:
-    """Whether torch may find an accelerator here. False is certain; true has to be asked of torch.
+    """Whether torch may find an accelerator here. True has to be asked of torch.
+
+    False is certain where the build is for the CPU alone; else as certain as DRIVERS is complete.
 
     Importing torch takes a second, which a query on a machine without one need not spend.
     """

@@ -46,6 +46,18 @@ class TokenRows:
         """Tokens of each row, within the window."""
         return [len(row) for row in self.ids]
 
+    def padded(
+        self, rows: Sequence[int], columns: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Some rows as a batch: ids, where tokens are, where tokens are pooled; each (rows, columns)."""
+        lengths = np.array([len(self.ids[row]) for row in rows])
+        ids = np.zeros((len(rows), columns), dtype=np.int64)
+        for at, row in enumerate(rows):
+            ids[at, : lengths[at]] = self.ids[row]
+        places = np.arange(columns)
+        attended = places < lengths[:, None]
+        return ids, attended, attended & (places >= self.masked[list(rows)][:, None])
+
 
 class Tokens:
     """A checkpoint's tokenizer with its window and its family's way of reading."""
@@ -79,6 +91,11 @@ class Tokens:
     def description(self) -> list[object]:
         """What shapes ids beside the tokenizer's files: the tokens around a text, lower-casing."""
         return [self.prefix, self.suffix, self._lower_case]
+
+    @property
+    def masks_instructions(self) -> bool:
+        """Whether tokens of an Instruction stay out of the pooling."""
+        return not self._reading.pool_instruction
 
     @property
     def head_characters(self) -> int:

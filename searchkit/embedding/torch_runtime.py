@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from searchkit.arrays import Float32Matrix
-from searchkit.embedding.batching import padded_width, plan_batches
+from searchkit.embedding.batching import not_numbers, padded_width, plan_batches
 from searchkit.embedding.checkpoint import Checkpoint
 from searchkit.embedding.network import load_network, load_tail, restore_linears, swap_linears
 from searchkit.embedding.pooling import pooled
-from searchkit.embedding.processor import physical_cores
+from searchkit.embedding.processor import usable_cores
 from searchkit.embedding.tokens import TokenRows
 from searchkit.errors import ModelError, UsageError
 
@@ -102,12 +102,9 @@ class TorchRuntime:
                     remedy="use device='cpu' or a smaller max_tokens",
                 ) from None
         else:
-            if not np.isfinite(result).all():
-                odd = int((~np.isfinite(result).all(axis=1)).sum())
-                raise ModelError(
-                    f"the network gives no numbers (NaN or infinite) for {odd} of {len(batch)} texts",
-                    remedy="its weights are damaged: copy it again; or use precision='float32'",
-                )
+            if said := not_numbers(result):
+                remedy = "its weights are damaged: copy it again; or use precision='float32'"
+                raise ModelError(said, remedy=remedy)
             return result
         # Outside of the handler: the exception's traceback would keep the failed batch's tensors alive.
         torch.cuda.empty_cache()
@@ -117,13 +114,8 @@ class TorchRuntime:
 
     def _forward(self, tokens: TokenRows, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Token vectors (rows, columns, width) and rows (rows, dim) of one batch, both float32."""
-        lengths = np.array([len(tokens.ids[row]) for row in batch])
-        columns = np.arange(padded_width(int(lengths.max()), self.position_limit))
-        ids = np.zeros((len(batch), len(columns)), dtype=np.int64)
-        for at, row in enumerate(batch):
-            ids[at, : lengths[at]] = tokens.ids[row]
-        attended = columns < lengths[:, None]
-        pooling = attended & (columns >= tokens.masked[list(batch)][:, None])
+        longest = max(len(tokens.ids[row]) for row in batch)
+        ids, attended, pooling = tokens.padded(batch, padded_width(longest, self.position_limit))
         hidden = self.network(
             input_ids=torch.from_numpy(ids).to(self.device),
             attention_mask=torch.from_numpy(attended.astype(np.int64)).to(self.device),
@@ -153,6 +145,6 @@ def resolve_device(device: str) -> str:
 
 def _use_physical_cores() -> None:
     """Second threads of a core only get in each other's way when multiplying matrices."""
-    cores = physical_cores()
+    cores = usable_cores()
     if cores is not None and cores < torch.get_num_threads():
         torch.set_num_threads(cores)

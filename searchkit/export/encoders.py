@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -17,13 +17,12 @@ import numpy.typing as npt
 
 from searchkit.arrays import Float32Matrix
 from searchkit.export.graph import RUNTIME, GraphBuilder
-from searchkit.export.kinds import T5_KINDS
+from searchkit.export.kinds import ATTENTION_MASK, IDS, T5_KINDS
 from searchkit.export.linear import Linear, LinearWriter
 
 Tensors: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 Facts: TypeAlias = Mapping[str, Any]  # of config.json, with transformers' defaults filled in
 
-IDS, ATTENTION_MASK = "input_ids", "attention_mask"
 ACTIVATIONS = MappingProxyType(
     {
         "gelu": ("Gelu", RUNTIME),
@@ -67,7 +66,7 @@ _BERT = Names(
     down="output.dense",
     norm="output.LayerNorm",
 )
-_ROBERTA = Names(**{name: getattr(_BERT, name) for name in _BERT.__slots__} | {"offset_positions": True})
+_ROBERTA = replace(_BERT, offset_positions=True)
 RELATIVES = MappingProxyType(
     {
         "bert": _BERT,

@@ -1,4 +1,4 @@
-"""Building an ONNX graph node by node, and writing it beside its weights. Owns the onnx package."""
+"""Building an ONNX graph node by node, its weights written as they come. Owns the onnx package."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ OPSET, RUNTIME_OPSET, IR_VERSION = 21, 1, 10
 WEIGHTS_FILE = "weights.bin"
 # Tensors from this size on go into the weights file, which the runtime maps instead of reading it.
 SMALLEST_MAPPED = 1024  # bytes
+ALIGNMENT = 64  # bytes: where tensors begin, so that a mapped one lies as an allocated one would
 
 KINDS = {"int64": TensorProto.INT64, "int32": TensorProto.INT32, "float32": TensorProto.FLOAT}
 
 
 class GraphBuilder:
-    """A graph that grows; values are known by their names."""
+    """A graph that grows in a folder; values are known by their names.
 
-    def __init__(self) -> None:
+    Large tensors go into the folder's WEIGHTS_FILE at once, so that of a network's weights no copy is held.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written = 0  # bytes of the weights file; one of an earlier graph is replaced
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -41,11 +47,30 @@ class GraphBuilder:
         self._outputs.append(helper.make_tensor_value_info(name or value, TensorProto.FLOAT, list(shape)))
 
     def constant(self, array: npt.NDArray[Any] | np.generic | float) -> str:
-        """A value that is stored with the graph; a float becomes a float32 scalar."""
+        """A value that is stored with the graph; a float becomes a float32 scalar.
+
+        Raises: OSError: the disk is full, the folder is closed.
+        """
         name = f"constant_{len(self._constants)}"
         whole = np.ascontiguousarray(array, dtype=np.float32 if isinstance(array, float) else None)
-        self._constants.append(numpy_helper.from_array(whole.reshape(np.shape(array)), name))
+        whole = whole.reshape(np.shape(array))
+        mapped = whole.nbytes >= SMALLEST_MAPPED
+        self._constants.append(self._mapped(whole, name) if mapped else numpy_helper.from_array(whole, name))
         return name
+
+    def _mapped(self, whole: npt.NDArray[Any], name: str) -> TensorProto:
+        """Write a tensor's numbers, and return what says where they are."""
+        start = -(-self._written // ALIGNMENT) * ALIGNMENT
+        with (self._folder / WEIGHTS_FILE).open("r+b" if self._written else "wb") as stream:
+            stream.seek(start)
+            stream.write(whole.astype(whole.dtype.newbyteorder("<"), copy=False).data)
+        self._written = start + whole.nbytes
+        tensor = TensorProto(name=name, dims=whole.shape)
+        tensor.data_type = helper.np_dtype_to_tensor_dtype(whole.dtype)
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", WEIGHTS_FILE), ("offset", start), ("length", whole.nbytes)):
+            tensor.external_data.add(key=key, value=str(value))
+        return tensor
 
     def node(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Apply an operator that has one result; '' stands for an input that is left out."""
@@ -60,8 +85,8 @@ class GraphBuilder:
         )
         return names
 
-    def write(self, folder: Path, name: str) -> None:
-        """Write the graph as `name`, and its large tensors beside it into WEIGHTS_FILE.
+    def write(self, name: str) -> None:
+        """Write the graph into its folder as `name`, to be opened there together with WEIGHTS_FILE.
 
         Raises: OSError: the disk is full, the folder is closed.
         """
@@ -70,12 +95,5 @@ class GraphBuilder:
         )
         versions = [helper.make_opsetid("", OPSET), helper.make_opsetid(RUNTIME, RUNTIME_OPSET)]
         model = helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION)
-        (folder / WEIGHTS_FILE).unlink(missing_ok=True)  # onnx would append to it
-        onnx.save_model(
-            model,
-            str(folder / name),
-            save_as_external_data=True,
-            all_tensors_to_one_file=True,
-            location=WEIGHTS_FILE,
-            size_threshold=SMALLEST_MAPPED,
-        )
+        # Not onnx.save_model: it looks for files of that name in the folder the user happens to be in.
+        (self._folder / name).write_bytes(model.SerializeToString())

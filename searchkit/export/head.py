@@ -10,8 +10,8 @@ import numpy as np
 from searchkit.arrays import Float32Matrix, Float32Vector
 from searchkit.export.encoders import NotExportable
 from searchkit.export.graph import RUNTIME, GraphBuilder
+from searchkit.export.kinds import POOLING_MASK
 
-POOLING_MASK = "pooling_mask"  # (rows, columns) float32: 1 for tokens that are pooled
 ROWS = "rows_out"
 SMALLEST_WEIGHT = 1e-9  # what is pooled of no token is zero, not NaN
 SMALLEST_LENGTH = 1e-12

@@ -24,6 +24,7 @@ HEADROOM = 1.05
 LEVELS = 255  # of an unsigned byte
 WEIGHT_LEVELS = 127
 SAMPLED_PER_BATCH = 32  # inputs kept of every batch, to measure what is lost
+CONSTANTS = (EXPONENT, SMALLEST, HEADROOM, LEVELS, WEIGHT_LEVELS, SAMPLED_PER_BATCH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from searchkit.collection import library as library_module
+from searchkit.library.database import Database
 from searchkit.profile import profiles_folder
 from tests.collection.conftest import write
 
@@ -97,6 +98,18 @@ def test_verify_and_rebuild(searchkit, docs, library_folder):
     assert json.loads(searchkit("verify", "--json")[1])["clean"] is False
     assert "Rebuilt" in searchkit("rebuild")[1]
     assert searchkit("verify")[0] == 0
+
+
+@pytest.mark.parametrize("search", ["no json", "{}", "7", "[]", '{"plan": {}}', '{"plan": 7, "tuning": []}'])
+def test_a_snapshot_of_which_nothing_is_said_is_shown_as_none(searchkit, docs, library_folder, search):
+    searchkit("index", docs)
+    with Database.write(library_folder) as db, db.transaction() as tx:
+        tx.run("UPDATE snapshots SET search = ?", (search,))
+    code, out, err = searchkit("show")
+    assert code == 0 and "none: stored vectors are scanned" in out and err == ""
+    assert json.loads(searchkit("show", "--json")[1])["snapshot"] is None
+    assert searchkit("query", "cups")[0] == searchkit("index", docs)[0] == 0
+    assert "none" not in searchkit("show")[1].partition("snapshot")[2].partition("\n")[0]
 
 
 def test_profiles_list_show_new_and_use(searchkit, docs):

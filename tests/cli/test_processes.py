@@ -16,6 +16,7 @@ from searchkit.collection.library import Library
 from searchkit.errors import CollectionNotFound, LibraryError
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
+from tests.processes import all_end
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "transformers", "faiss", "kreuzberg", "onnxruntime", "sklearn", "scipy", "rich.table"}
@@ -57,11 +58,6 @@ def children_of(pid):
     return [int(child) for child in found.stdout.split()]
 
 
-def is_running(pid):
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
-    return bool(shown.strip()) and not shown.startswith("Z")  # the dead are there until somebody asks
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks ps in the Linux way")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -79,10 +75,7 @@ def test_a_run_that_is_stopped_leaves_no_process(process, many, library_folder, 
     _, err = running.communicate(timeout=30)  # ends only when nobody holds its stderr any more
     assert "Traceback" not in err
     assert running.returncode == (130 if ending == signal.SIGINT else -ending)
-    deadline = time.monotonic() + 10
-    while any(map(is_running, children)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(is_running, children))
+    assert all_end(children)
     assert Library(library_folder).verify() == []
 
 

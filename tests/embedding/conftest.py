@@ -36,6 +36,13 @@ def copied(tmp_path: Path) -> Callable[..., Path]:
     return copy
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own."""
+    monkeypatch.setenv("SEARCHKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="session")
 def bert() -> LocalEmbedder:
     """A tiny BERT with mean pooling."""
@@ -52,3 +59,13 @@ def edit_json(file: Path, **changes: object) -> None:
     """Change keys of a JSON object in place."""
     value = {**json.loads(file.read_text(encoding="utf-8")), **changes}
     file.write_text(json.dumps(value), encoding="utf-8")
+
+
+def of_run(folder: Path) -> LocalEmbedder:
+    """The model as a query opens it: as a graph, made where there is none, else by torch."""
+    return open_embedder(folder, precision="float32", runtime="quick")
+
+
+def is_graph(embedder: LocalEmbedder) -> bool:
+    """Whether ONNX Runtime runs it."""
+    return type(embedder.runtime).__name__ == "OnnxRuntime"

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from searchkit.embedding import batching
-from searchkit.embedding.batching import WIDTH_STEP, distinct, padded_width, plan_batches, plan_blocks
+from searchkit.embedding.batching import (
+    LEAST_FILL,
+    SMALL_BATCH,
+    WIDTH_STEP,
+    distinct,
+    padded_width,
+    plan_batches,
+    plan_blocks,
+    plan_packed,
+)
 
 
 def test_every_row_is_in_one_batch_within_budget_and_of_one_width():
@@ -22,6 +31,39 @@ def test_every_row_is_in_one_batch_within_budget_and_of_one_width():
 def test_a_row_above_the_budget_goes_alone():
     assert list(plan_batches([5, 900, 7], token_budget=64)) == [[1], [2, 0]]
     assert list(plan_batches([899, 900], token_budget=64)) == [[1], [0]]
+
+
+def test_packed_rows_are_each_in_one_batch_within_budget_and_fill_it():
+    lengths = np.random.default_rng(0).integers(1, 600, size=500).tolist()
+    batches = list(plan_packed(lengths, token_budget=2048))
+    assert sorted(row for batch in batches for row in batch) == list(range(500))
+    longest = [lengths[batch[0]] for batch in batches]
+    assert longest == sorted(longest, reverse=True)
+    for batch, width in zip(batches, longest, strict=True):
+        assert width == max(lengths[row] for row in batch)
+        assert len(batch) == 1 or len(batch) * width <= 2048
+        for at, row in enumerate(batch):
+            assert lengths[row] >= LEAST_FILL * width or at * width < SMALL_BATCH
+
+
+@pytest.mark.parametrize(
+    ("lengths", "batches"),
+    [
+        ([], []),
+        ([3000], [[0]]),  # above the budget: alone
+        ([3000, 1], [[0], [1]]),
+        ([1024, 1024], [[0, 1]]),  # the budget itself
+        ([1025, 1025], [[0], [1]]),
+        ([100] * 6 + [90], [[0, 1, 2, 3, 4, 5, 6]]),  # nine tenths of the width
+        ([100] * 6 + [89], [[0, 1, 2, 3, 4, 5], [6]]),
+        ([100] * 5 + [1], [[0, 1, 2, 3, 4, 5]]),  # 500 tokens are few: another run would cost more
+        ([128] * 4 + [1], [[0, 1, 2, 3], [4]]),  # 512 are not
+        ([1, 2, 3], [[2, 1, 0]]),
+    ],
+)
+def test_packed_rows_at_the_bounds(lengths, batches):
+    assert (LEAST_FILL, SMALL_BATCH) == (0.9, 512)
+    assert list(plan_packed(lengths, token_budget=2048)) == batches
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from torch import nn
 
-from searchkit.embedding import exporting
+from searchkit.embedding import exporting, onnx_runtime
 from searchkit.embedding.artefacts import GRAPH_FILE, TOKENIZER_FILE
-from searchkit.embedding.calibration import calibration_texts, parity_rows
+from searchkit.embedding.calibration import MAX_COMPANY_EFFECT, MOST_SPARED, calibration_texts, parity_rows
 from searchkit.embedding.embedder import export_model, open_embedder
-from searchkit.embedding.exporting import MOST_SPARED, Limits, Source, make_artefact, quantised_layers
+from searchkit.embedding.exporting import Limits, Source, make_artefact, quantised_layers
 from searchkit.embedding.onnx_runtime import OnnxRuntime
-from tests.export.conftest import one_thread  # noqa: F401 - used by every test here
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROOT = Path(__file__).parents[2]
 ANY = Limits(aim=0.0, refusal=0.0)
@@ -32,9 +35,12 @@ def source(golden):
 
 
 @pytest.fixture(scope="module")
-def layers(source):
+def layers(source, tmp_path_factory):
     """Its linear layers in 8 bits."""
-    return quantised_layers(source)
+    folder = tmp_path_factory.mktemp("layers")
+    made = quantised_layers(source, folder)
+    assert not list(folder.iterdir())  # the graph that was looked into is gone
+    return made
 
 
 @pytest.fixture
@@ -47,12 +53,12 @@ def part(tmp_path):
 def rows_of(part, made, source):
     """What the graph makes of the calibration texts."""
     facts = {name: getattr(made, name) for name in OnnxRuntime.FACTS}
-    return OnnxRuntime(part / GRAPH_FILE, facts).rows(parity_rows(source.tokens))
+    return OnnxRuntime(part / GRAPH_FILE, facts).rows(parity_rows(source.tokens, None))
 
 
 def test_an_artefact_says_how_near_it_is(part, source):
     made = make_artefact(part, source, precision="int8", limits=ANY)
-    exact = source.runtime.rows(parity_rows(source.tokens))
+    exact = source.runtime.rows(parity_rows(source.tokens, None))
     cosines = (rows_of(part, made, source) * exact).sum(1)
     assert_allclose(
         [made.parity.min_cosine, made.parity.mean_cosine], [cosines.min(), cosines.mean()], atol=1e-6
@@ -111,13 +117,54 @@ def test_signed_and_unsigned_weights_give_the_same_vectors(tmp_path, source):
     assert (vectors[0] == vectors[1]).all()
 
 
-def test_each_layers_scale_comes_from_texts_that_do_not_judge_it(source, monkeypatch):
+def test_each_layers_scale_comes_from_texts_that_do_not_judge_it(part, source, monkeypatch):
     asked = []
     original = exporting.quantisation_rows
-    monkeypatch.setattr(exporting, "quantisation_rows", lambda tokens: asked.append(1) or original(tokens))
+    monkeypatch.setattr(exporting, "quantisation_rows", lambda *of: asked.append(1) or original(*of))
     monkeypatch.setattr(exporting, "parity_rows", lambda *_: pytest.fail("looked at the judge's texts"))
-    quantised_layers(source)
+    quantised_layers(source, part)
     assert asked
+
+
+def test_what_is_looked_into_lies_in_the_cache_and_not_where_temporary_files_do(part, source, monkeypatch):
+    """Of a large model it takes gigabytes, and /tmp may be memory."""
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda *_, **__: pytest.fail("wrote elsewhere"))
+    make_artefact(part, source, precision="int8", limits=ANY)
+    assert all(path.is_file() for path in part.iterdir())
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_a_graph_whose_vectors_depend_on_their_company_is_refused(part, source, monkeypatch, precision):
+    rows = OnnxRuntime.rows
+    one_by_one = []
+
+    def shaken(graph, tokens, *, token_budget=None):
+        one_by_one.append(token_budget == 1)
+        return rows(graph, tokens) + np.float32(2 * MAX_COMPANY_EFFECT * (token_budget == 1))
+
+    monkeypatch.setattr(OnnxRuntime, "rows", shaken)
+    made = make_artefact(part, source, precision=precision, limits=Limits(aim=OUT_OF_REACH, refusal=0.0))
+    assert f"in {precision} a text's vector depends on the texts beside it, by 2.0e-05" in made.refused
+    assert not list(part.iterdir())
+    # Asked once, of what would be kept: it takes longer than all else.
+    assert one_by_one[-2:] == [False, True] and sum(one_by_one) == 1
+    assert len(one_by_one) == (4 if precision == "int8" else 2)
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_a_graph_that_gives_no_numbers_is_refused(part, source, monkeypatch, precision):
+    run = onnx_runtime.run_session
+    monkeypatch.setattr(onnx_runtime, "run_session", lambda *given: [np.full_like(run(*given)[0], np.nan)])
+    made = make_artefact(part, source, precision=precision, limits=ANY)
+    assert "gives no numbers (NaN or infinite) for" in made.refused and not list(part.iterdir())
+
+
+def test_a_layer_of_an_unknown_kind_after_the_pooling_is_refused(part, source, monkeypatch):
+    tail = nn.Sequential(*source.runtime.tail, nn.Softmax(dim=1))
+    monkeypatch.setattr(source.runtime, "tail", tail)
+    made = make_artefact(part, source, precision="float32", limits=ANY)
+    assert made.refused == "no graph is written for a layer 'Softmax' after the pooling"
+    assert not list(part.iterdir())
 
 
 # ---------------------------------------------------------------- the default model
@@ -138,7 +185,7 @@ def exact():
 @pytest.mark.slow
 def test_the_default_model_in_8_bits_is_as_near_as_was_stored(default, exact):
     exported = export_model(precision="int8")
-    rows = parity_rows(exact._tokens)
+    rows = parity_rows(exact._tokens, exact.runtime.position_limit)
     cosines = (default.runtime.rows(rows) * exact.runtime.rows(rows)).sum(1)
     assert_allclose(cosines.min(), exported.min_cosine, atol=1e-5)
     assert exported.min_cosine >= default.family.int8_cosine and exported.mean_cosine > 0.985

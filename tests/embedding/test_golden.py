@@ -12,13 +12,17 @@ from numpy.testing import assert_allclose
 from searchkit.embedding.embedder import open_embedder
 
 TOLERANCE = 1e-5
-CHECKPOINTS = ["instructor-relu", "instructor-gated", "bert-mean", "bert-cls", "qwen3-embedding-tiny"]
+EXPORTED = ["instructor-relu", "instructor-gated", "bert-mean", "bert-cls"]
+CHECKPOINTS = [*EXPORTED, "qwen3-embedding-tiny"]
 
 
-@pytest.mark.parametrize("name", CHECKPOINTS)
-def test_pairs_give_the_golden_vectors_in_any_order_and_company(golden, golden_pairs, name):
+@pytest.mark.parametrize(
+    ("name", "runtime"), [*((name, "torch") for name in CHECKPOINTS), *((name, "onnx") for name in EXPORTED)]
+)
+def test_pairs_give_the_golden_vectors_in_any_order_and_company(golden, golden_pairs, name, runtime):
     expected = np.load(golden / name / "embeddings.npy")
-    embedder = open_embedder(golden / name)
+    embedder = open_embedder(golden / name, precision="float32", runtime=runtime)
+    assert type(embedder.runtime).__name__ == {"torch": "TorchRuntime", "onnx": "OnnxRuntime"}[runtime]
     assert_allclose(embedder.embed_pairs(golden_pairs), expected, rtol=0, atol=TOLERANCE)
 
     order = np.random.default_rng(0).permutation(len(golden_pairs))

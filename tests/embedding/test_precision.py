@@ -10,6 +10,7 @@ import pytest
 
 from searchkit.embedding import precision
 from searchkit.embedding.calibration import (
+    LONGEST_CALIBRATION,
     MAX_COMPANY_EFFECT,
     MIN_COSINE,
     Parity,
@@ -31,7 +32,8 @@ from searchkit.settings import cache_folder
     ],
 )
 def test_parity_is_judged_at_its_bounds(cosine, company, interchangeable):
-    assert Parity(min_cosine=cosine, company_effect=company).interchangeable is interchangeable
+    parity = Parity(min_cosine=cosine, company_effect=company, mean_cosine=1.0)
+    assert parity.interchangeable is interchangeable
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +60,8 @@ def test_what_is_computed_and_what_it_may_be_compared_with(
     golden, monkeypatch, asked, cosine, computes, class_
 ):
     monkeypatch.setattr(precision, "worthwhile", lambda runtime: True)
-    monkeypatch.setattr(
-        precision, "measured_parity", lambda *_: Parity(min_cosine=cosine, company_effect=0.0)
-    )
+    near = Parity(min_cosine=cosine, company_effect=0.0, mean_cosine=cosine)
+    monkeypatch.setattr(precision, "measured_parity", lambda *_: near)
     embedder = open_embedder(golden / "bert-mean", precision=asked, runtime="torch")
     assert (embedder.precision, embedder.fingerprint()["precision"]) == (computes, class_)
 
@@ -98,11 +99,37 @@ def _parity_entries() -> list[Path]:
     return list((cache_folder() / "parity").iterdir())
 
 
-def test_calibration_texts_go_from_one_token_to_the_window(bert):
-    for rows in (parity_rows(bert._tokens), quantisation_rows(bert._tokens)):
+@pytest.mark.parametrize("limit", [50, None])
+def test_calibration_texts_go_from_one_token_to_the_networks_window(bert, limit):
+    """Whatever window is asked for: verdicts and scales are found out once, and hold for all."""
+    for rows_of in (parity_rows, quantisation_rows):
+        rows = rows_of(bert._tokens.windowed(12), limit)
         assert min(rows.counts) <= 2 + bert._tokens.special_tokens
-        assert max(rows.counts) >= bert.max_tokens
+        assert max(rows.lengths) == (limit or LONGEST_CALIBRATION)
+        whole = rows_of(bert._tokens, limit)
+        assert all((one == other).all() for one, other in zip(rows.ids, whole.ids, strict=True))
     assert len({text.isascii() for text in calibration_texts()}) == 2
+
+
+def test_where_instructions_are_masked_calibration_sees_masks_and_texts_without(bert, instructor):
+    for rows_of in (parity_rows, quantisation_rows):
+        masked = rows_of(instructor._tokens, None).masked
+        assert (masked > 0).sum() == len(masked) // 2 and masked.max() < 100
+        assert not rows_of(bert._tokens, 50).masked.any()
+
+
+def test_a_small_window_does_not_decide_for_a_large_one(golden, torch_bert, monkeypatch):
+    """Parity is found in the network's own window, and kept under all that shapes rows but the window."""
+    keys = []
+    monkeypatch.setattr(precision, "worthwhile", lambda runtime: True)
+    measure = precision.measured_parity
+    monkeypatch.setattr(precision, "measured_parity", lambda *given: keys.append(given[2]) or measure(*given))
+    for options in ({"max_tokens": 8}, {}, {"family": "instructor"}):
+        open_embedder(golden / "bert-mean", runtime="torch", **options)
+    assert keys[0] == keys[1] != keys[2]
+    tokens = torch_bert._tokens
+    small = measure(torch_bert.runtime, tokens.windowed(8), "small")
+    assert small == measure(torch_bert.runtime, tokens, "large")
 
 
 @pytest.mark.parametrize("asked", ["float16", "int4", ""])
@@ -112,9 +139,11 @@ def test_an_unknown_precision_is_refused(golden, asked):
 
 
 @pytest.mark.slow
-def test_the_default_model_is_the_same_alone_and_in_company():
-    embedder = open_embedder()
-    texts = [text for text in calibration_texts() for _ in range(2)] + calibration_texts()[::-1]
-    together = embedder.embed(texts)
-    alone = np.concatenate([embedder.embed([text]) for text in texts])
+@pytest.mark.parametrize("computes", ["float32", "bfloat16"])
+def test_the_default_model_in_torch_is_the_same_alone_and_in_company(computes):
+    """Rows share a batch only with rows of their own padded width; graphs: see test_exporting.py."""
+    embedder = open_embedder(precision=computes, runtime="torch")
+    assert embedder.precision == computes
+    rows = embedder.tokenise([("", text) for text in (*calibration_texts(), " ".join(calibration_texts()))])
+    together, alone = embedder.runtime.rows(rows), embedder.runtime.rows(rows, token_budget=1)
     assert np.abs(together - alone).max() <= MAX_COMPANY_EFFECT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import sys
 from importlib.machinery import ModuleSpec
@@ -12,6 +13,7 @@ import pytest
 
 from searchkit.embedding import processor
 
+DRIVERS = processor.DRIVERS  # before a fixture puts others in their place
 TWO_CORES_OF_TWO_THREADS = """
 processor\t: 0
 model name\t: A Processor @ 2.00GHz
@@ -68,6 +70,43 @@ def test_flags_are_those_of_the_first_processor(described, text, flags):
 def test_second_threads_are_no_cores(described, text, cores):
     described(text)
     assert processor.physical_cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed", "cores"),
+    [
+        (TWO_CORES_OF_TWO_THREADS, {0, 1, 2, 3}, 2),
+        (TWO_CORES_OF_TWO_THREADS, {3}, 1),  # a container, taskset
+        ("", {0, 5}, 2),  # ARM tells no cores
+        (TWO_CORES_OF_TWO_THREADS, None, 2),
+        ("", None, None),  # macOS, Windows
+    ],
+)
+def test_no_more_threads_than_cores_one_may_run_on(described, monkeypatch, text, allowed, cores):
+    described(text)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    if allowed is not None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: allowed, raising=False)
+    assert processor.usable_cores() == cores
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(3, 3), (None, 0)])  # 0: onnxruntime counts them
+def test_graphs_and_torch_use_no_more_threads_than_that(monkeypatch, cores, threads):
+    from searchkit.embedding import onnx_runtime, torch_runtime
+
+    taken = []
+    monkeypatch.setattr(onnx_runtime, "usable_cores", lambda: cores)
+    monkeypatch.setattr(
+        onnx_runtime.onnxruntime,
+        "InferenceSession",
+        lambda file, options, providers: taken.append(options.intra_op_num_threads),
+    )
+    onnx_runtime.open_session(Path("model.onnx"))
+    monkeypatch.setattr(torch_runtime, "usable_cores", lambda: cores)
+    monkeypatch.setattr(torch_runtime.torch, "get_num_threads", lambda: 64)
+    monkeypatch.setattr(torch_runtime.torch, "set_num_threads", taken.append)
+    torch_runtime._use_physical_cores()
+    assert taken == ([threads, threads] if cores else [threads])
 
 
 @pytest.mark.parametrize(
@@ -131,6 +170,16 @@ def torch_there(tmp_path, monkeypatch):
 def test_an_accelerator_needs_a_build_for_it_and_a_driver(torch_there, version, with_driver, may):
     torch_there(version, with_driver=with_driver)
     assert processor.may_have_accelerator() is may
+
+
+@pytest.mark.parametrize(
+    "driver", ["/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/kfd", "/dev/dxg", "/dev/null"]
+)
+def test_the_drivers_of_every_maker_are_looked_for(torch_there, monkeypatch, driver):
+    torch_there(CUDA_BUILD, with_driver=False)
+    monkeypatch.setattr(processor, "DRIVERS", DRIVERS)
+    monkeypatch.setattr(Path, "exists", lambda path: path == Path(driver))
+    assert processor.may_have_accelerator() is (driver != "/dev/null")
 
 
 def test_outside_of_linux_a_driver_is_not_looked_for(torch_there, monkeypatch):

@@ -10,16 +10,17 @@ import pytest
 
 import searchkit.embedding.opening  # noqa: F401 - binds what tests put something else in place of
 from searchkit.collection.library import Library
-from searchkit.embedding import precision, runtimes
+from searchkit.embedding import exporting, precision, runtimes
 from searchkit.embedding.calibration import Parity
-from searchkit.embedding.embedder import open_embedder
+from searchkit.embedding.embedder import export_model, open_embedder
 from searchkit.embedding.precision import BFLOAT16_FLAGS, SMALL_MODEL
 from searchkit.errors import ModelError, RecipeMismatch, UsageError
 from searchkit.library import collections as catalogue
 from searchkit.library.database import Database
-from tests.export.conftest import one_thread  # noqa: F401 - used by every test here
 
 from .conftest import edit_json
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CLOSE, FAR, USELESS = 0.97, 0.95, 0.5  # the family asks for 0.96, and 0.9 will do for who asks for 8 bits
 
@@ -33,16 +34,21 @@ def machine(monkeypatch, golden):
     export = runtimes.export
 
     def be(
-        *, bfloat16: bool = False, int8: float = CLOSE, float32: float = 1.0, parameters: int = 22_000_000
+        *,
+        bfloat16: bool = False,
+        int8: float = CLOSE,
+        float32: float = 1.0,
+        parameters: int = 22_000_000,
+        spared: tuple[str, ...] = (),
     ):
         def exported(parts, wanted):
             folder, made = export(parts, "float32")
             cosine = int8 if wanted == "int8" else float32
-            parity = Parity(min_cosine=cosine, company_effect=0.0)
+            parity = Parity(min_cosine=cosine, company_effect=0.0, mean_cosine=cosine)
             least = runtimes.MIN_INT8_COSINE if wanted == "int8" else runtimes.MIN_FLOAT32_COSINE
             refused = "" if cosine >= least else "it moves too far"
             made = replace(made, precision=wanted, parameters=parameters, parity=parity, refused=refused)
-            return folder, made
+            return folder, replace(made, spared=spared)
 
         monkeypatch.setattr(runtimes, "export", exported)
         monkeypatch.setattr(runtimes, "SMALL_WEIGHTS", 0 if parameters >= SMALL_MODEL else math.inf)
@@ -50,7 +56,7 @@ def machine(monkeypatch, golden):
         flags = {next(iter(BFLOAT16_FLAGS))} if bfloat16 else set()
         monkeypatch.setattr(runtimes, "processor_flags", lambda: flags)
         monkeypatch.setattr(precision, "worthwhile", lambda runtime: bfloat16)
-        near = Parity(min_cosine=0.99995, company_effect=0.0)
+        near = Parity(min_cosine=0.99995, company_effect=0.0, mean_cosine=1.0)
         monkeypatch.setattr(precision, "measured_parity", lambda *_: near)
 
     return be
@@ -97,9 +103,11 @@ BFLOAT16 = ("torch", "bfloat16", "float32")  # near enough to share a space
         ({}, {"space": "float32"}, ONNX),
         ({"bfloat16": True}, {"space": "float32"}, BFLOAT16),
         ({"bfloat16": True}, {"space": "float32", "runtime": "onnx"}, ONNX),
+        ({"bfloat16": True}, {"space": "float32", "runtime": "quick"}, ONNX),
         ({"int8": FAR}, {"space": "int8-1"}, INT8),
         ({"parameters": 1000}, {"space": "int8-1", "runtime": "onnx"}, INT8),
         ({}, {"space": "bfloat16"}, BFLOAT16),
+        ({}, {"space": "bfloat16", "precision": "float32"}, ONNX),
         ({}, {"space": "int8-1", "precision": "float32"}, ONNX),  # the word of who asks, the recipe refuses
         # torch
         ({}, {"runtime": "torch"}, TORCH),
@@ -121,15 +129,57 @@ def test_a_kind_that_is_not_exported_never_meets_the_exporter(golden, monkeypatc
     assert chosen(golden / "qwen3-embedding-tiny", **wanted) == TORCH
 
 
-@pytest.mark.parametrize("wanted", [{"precision": "int8"}, {"space": "int8-1"}])
-def test_where_only_8_bits_will_do_their_absence_is_an_error(golden, machine, wanted):
+@pytest.mark.parametrize(
+    ("wanted", "remedy"),
+    [
+        ({"precision": "int8"}, "precision='float32'"),
+        ({"space": "int8-1"}, "embed it anew under another name"),
+    ],
+    ids=str,
+)
+def test_where_only_8_bits_will_do_their_absence_is_an_error(golden, machine, wanted, remedy):
+    """Whose remedy is one: stored vectors are of no use to who computes in float32."""
     machine(int8=USELESS)
-    with pytest.raises(ModelError, match=r"cannot be run in 8 bits: it moves.*\n.*precision='float32'"):
+    with pytest.raises(ModelError, match=rf"cannot be run in 8 bits: it moves.*\n.*{remedy}"):
         open_embedder(golden / "bert-mean", **wanted)
-    with pytest.raises(ModelError, match=r"8 bits: networks of type 'qwen3'.*\n.*precision='float32'"):
+    with pytest.raises(ModelError, match=rf"8 bits: networks of type 'qwen3'.*\n.*{remedy}"):
         open_embedder(golden / "qwen3-embedding-tiny", **wanted)
-    with pytest.raises(ModelError, match=r"8 bits: torch was asked for.*\n.*precision='float32'"):
+    with pytest.raises(
+        ModelError, match=rf"8 bits: torch was asked.*\n  leave out the runtime; or .*{remedy}"
+    ):
         open_embedder(golden / "bert-mean", runtime="torch", **wanted)
+
+
+def test_a_model_that_has_no_graph_is_loaded_once(golden, cache, monkeypatch):
+    """Refused in 8 bits, then in float32, then run by torch: of one reading of its weights."""
+    from searchkit.embedding import torch_runtime
+
+    loaded = []
+    load = torch_runtime.load_network
+    monkeypatch.setattr(torch_runtime, "load_network", lambda of: loaded.append(of) or load(of))
+    monkeypatch.setattr(exporting, "LARGEST_EXPORTED", 0)
+    monkeypatch.setattr(runtimes, "SMALL_WEIGHTS", 0)
+    monkeypatch.setattr(runtimes, "processor_flags", set)
+    assert chosen(golden / "bert-mean") == TORCH and len(loaded) == 1
+    assert len(list((cache / "onnx").glob("*/artefact.json"))) == 2
+
+
+def test_a_graph_that_spares_layers_makes_a_class_of_its_own(golden, machine):
+    machine(spared=("b", "a"))
+    assert chosen(golden / "bert-mean")[2] == runtimes.int8_space(("a", "b")) == "int8-1/0473ef2d"
+    assert runtimes.int8_space(()) == "int8-1"
+
+
+def test_a_model_that_may_not_be_exported_is_run_by_torch_until_it_is(golden, cache):
+    folder = golden / "bert-mean"
+    embedder = open_embedder(folder, runtime="quick", export=False)
+    assert type(embedder.runtime).__name__ == "TorchRuntime"
+    assert "not been prepared" in embedder.notices[-1] and "searchkit models export" in embedder.notices[-1]
+    assert not (cache / "onnx").exists()
+    with pytest.raises(ModelError, match=r"(?s)8 bits: it has not been prepared.*searchkit models export"):
+        open_embedder(folder, precision="int8", export=False)
+    export_model(folder, precision="float32")
+    assert type(open_embedder(folder, export=False).runtime).__name__ == "OnnxRuntime"
 
 
 def test_8_bits_are_not_computed_on_an_accelerator(golden):
@@ -159,7 +209,7 @@ def test_an_accelerator_keeps_to_torch(golden, monkeypatch):
 @pytest.mark.parametrize(
     "changes", [{"hidden_act": "silu"}, {"is_decoder": True}, {"position_embedding_type": "x"}]
 )
-@pytest.mark.parametrize("runtime", ["auto", "onnx"])
+@pytest.mark.parametrize("runtime", ["auto", "quick", "onnx"])
 def test_what_is_refused_falls_back_to_torch(copied, changes, runtime):
     folder = copied("bert-mean")
     edit_json(folder / "config.json", **changes)
@@ -167,7 +217,7 @@ def test_what_is_refused_falls_back_to_torch(copied, changes, runtime):
 
 
 def test_an_unknown_runtime_is_refused(golden):
-    with pytest.raises(UsageError, match="known: auto, onnx, torch"):
+    with pytest.raises(UsageError, match="known: auto, quick, onnx, torch"):
         open_embedder(golden / "bert-mean", runtime="tensorrt")
 
 
@@ -215,5 +265,32 @@ def test_a_collection_of_an_unknown_space_is_refused_by_name(indexed, stored):
 def test_a_collection_in_8_bits_that_this_machine_has_not_says_what_to_do(indexed, machine):
     library = indexed("int8-1")
     machine(int8=USELESS)
-    with pytest.raises(ModelError, match="cannot be run in 8 bits"):
+    with pytest.raises(ModelError, match=r"(?s)cannot be run in 8 bits.*under another name: searchkit index"):
+        library.query("bees", collection="bees")
+
+
+OURS = "int8-1/0473ef2d"
+
+
+@pytest.mark.parametrize(
+    ("stored", "spared", "opens"),
+    [
+        (OURS, ("a", "b"), True),
+        ("int8-1", ("a", "b"), False),
+        (OURS, (), False),
+        (OURS, ("a",), False),
+    ],
+)
+def test_a_collection_opens_only_with_a_graph_that_spares_the_same_layers(
+    indexed, machine, stored, spared, opens
+):
+    library = indexed(stored)
+    machine(spared=spared)
+    if opens:
+        assert library.query("bees", collection="bees").hits
+        return
+    found = runtimes.int8_space(spared)
+    with pytest.raises(
+        ModelError, match=f"(?s)found the class '{found}', expected '{stored}'.*SEARCHKIT_CACHE"
+    ):
         library.query("bees", collection="bees")

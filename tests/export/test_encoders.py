@@ -16,6 +16,8 @@ from searchkit.export.linear import FloatLinears
 
 from .checkpoints import KINDS, LONG, LONG_WINDOW, PAIRS, STRANGE, both, make
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOLERANCE = 1e-5
 
 
@@ -102,10 +104,10 @@ def tensors_of(name):
         ("bert", {"num_hidden_layers": 3}, "'bert' without 'encoder.layer.2"),
     ],
 )
-def test_a_network_that_is_not_known_is_refused(name, changes, said):
+def test_a_network_that_is_not_known_is_refused(tmp_path, name, changes, said):
     facts, tensors = tensors_of(name)
     with pytest.raises(NotExportable, match=said):
-        add_encoder(GraphBuilder(), {**facts, **changes}, tensors, FloatLinears())
+        add_encoder(GraphBuilder(tmp_path), {**facts, **changes}, tensors, FloatLinears())
 
 
 def test_a_text_beyond_every_distance_is_told_from_its_parts(tmp_path):

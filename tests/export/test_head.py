@@ -14,6 +14,8 @@ from searchkit.export.head import DenseStep, add_head
 
 from .checkpoints import KINDS, PAIRS, both, make
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOLERANCE = 1e-5
 SIDE_BY_SIDE = ("cls", "max", "mean", "lasttoken")
 TAILS = {
@@ -70,8 +72,8 @@ def test_a_dense_layer_fits_modes_side_by_side(tmp_path):
     ("modes", "activation", "said"),
     [(("latent",), "Tanh", "pooling 'latent'"), (("mean",), "Mish", "activation 'Mish' of a Dense layer")],
 )
-def test_what_is_not_known_is_refused(modes, activation, said):
-    graph = GraphBuilder()
+def test_what_is_not_known_is_refused(tmp_path, modes, activation, said):
+    graph = GraphBuilder(tmp_path)
     hidden = graph.input("hidden", "float32", ("rows", "columns", 4))
     with pytest.raises(NotExportable, match=said):
         add_head(graph, hidden, modes, [DenseStep(np.eye(4, dtype=np.float32), None, activation)], 4)

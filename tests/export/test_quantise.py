@@ -36,26 +36,26 @@ def seen_of(*parts):
     return seen
 
 
-def computed(layer, rows, weight, **options):
-    """What a graph of this one layer gives for the rows."""
-    graph = GraphBuilder()
-    graph.input("rows", "float32", ("n", len(weight)))
-    writer = QuantisedLinears({"layer": layer}, **options)
-    bias = np.linspace(-1, 1, weight.shape[1], dtype=np.float32)
-    graph.output(writer.add(graph, "rows", Linear("layer", weight, bias)), ("n", weight.shape[1]))
-    return run(graph, {"rows": rows})[0]
+@pytest.fixture
+def computed(tmp_path):
+    """A function: what a graph of one layer gives for the rows."""
+
+    def compute(layer, rows, weight, **options):
+        graph = GraphBuilder(tmp_path)
+        graph.input("rows", "float32", ("n", len(weight)))
+        writer = QuantisedLinears({"layer": layer}, **options)
+        bias = np.linspace(-1, 1, weight.shape[1], dtype=np.float32)
+        graph.output(writer.add(graph, "rows", Linear("layer", weight, bias)), ("n", weight.shape[1]))
+        return run(graph, tmp_path, {"rows": rows})[0]
+
+    return compute
 
 
-def run(graph, given):
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory() as folder:
-        graph.write(Path(folder), "model.onnx")
-        session = onnxruntime.InferenceSession(
-            str(Path(folder) / "model.onnx"), providers=["CPUExecutionProvider"]
-        )
-        return session.run(None, given)
+def run(graph, folder, given):
+    """Write a graph that grew in this folder, and run it."""
+    graph.write("model.onnx")
+    providers = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=providers).run(None, given)
 
 
 def test_integers_stay_in_range_and_every_column_uses_it(rows, weight):
@@ -92,7 +92,7 @@ def test_a_channel_that_sticks_out_costs_far_less_with_smoothing(rows, weight, l
     assert quantise(seen_of(rows), weight).error < lost / 20
 
 
-def test_the_error_is_what_the_graph_loses(rows, weight):
+def test_the_error_is_what_the_graph_loses(computed, rows, weight):
     layer = quantise(seen_of(rows), weight)
     bias = np.linspace(-1, 1, OUTPUTS, dtype=np.float32)
     exact = rows @ weight
@@ -100,7 +100,7 @@ def test_the_error_is_what_the_graph_loses(rows, weight):
     assert_allclose(np.square(lost).mean() / np.square(exact).mean(), layer.error, rtol=0.1)
 
 
-def test_what_never_moves_and_what_weighs_nothing_does_no_harm(rows, weight):
+def test_what_never_moves_and_what_weighs_nothing_does_no_harm(computed, rows, weight):
     rows[:, 3] = 0.0
     weight[:, 5] = 0.0
     weight[9] = 0.0
@@ -112,21 +112,21 @@ def test_what_never_moves_and_what_weighs_nothing_does_no_harm(rows, weight):
     assert_allclose(given[:, 5], np.linspace(-1, 1, OUTPUTS, dtype=np.float32)[5])
 
 
-def test_a_layer_that_sees_nothing_gives_its_bias(weight):
+def test_a_layer_that_sees_nothing_gives_its_bias(computed, weight):
     rows = np.zeros((40, INPUTS), dtype=np.float32)
     layer = quantise(seen_of(rows), weight)
     assert layer.error == 0.0
     assert_allclose(computed(layer, rows, weight)[0], np.linspace(-1, 1, OUTPUTS, dtype=np.float32))
 
 
-def test_beyond_the_range_inputs_are_clipped_not_wrapped(rows, weight):
+def test_beyond_the_range_inputs_are_clipped_not_wrapped(computed, rows, weight):
     layer = quantise(seen_of(rows), weight)
     further = computed(layer, 3 * rows, weight)
     direction = (further * (rows @ weight)).sum() / np.linalg.norm(further) / np.linalg.norm(rows @ weight)
     assert direction > 0.9
 
 
-def test_unsigned_weights_give_the_same_bits(rows, weight):
+def test_unsigned_weights_give_the_same_bits(computed, rows, weight):
     """On processors that multiply mixed bytes exactly both ways are exact; elsewhere signed ones overflow."""
     layer = quantise(seen_of(rows), weight)
     unsigned = computed(layer, rows, weight, signed=False)
@@ -140,7 +140,7 @@ def test_unsigned_weights_give_the_same_bits(rows, weight):
         assert (unsigned == computed(layer, rows, weight, signed=True)).all()
 
 
-def test_a_spared_layer_stays_exact(rows, weight):
+def test_a_spared_layer_stays_exact(computed, rows, weight):
     bias = np.linspace(-1, 1, OUTPUTS, dtype=np.float32)
     layer = quantise(seen_of(rows), weight)
     spared = computed(layer, rows, weight, spared=["layer"])
@@ -148,14 +148,14 @@ def test_a_spared_layer_stays_exact(rows, weight):
     assert np.abs(computed(layer, rows, weight) - spared).max() > 1e-2
 
 
-def test_watched_layers_give_what_they_read_once(rows, weight):
-    graph, watch = GraphBuilder(), WatchedLinears()
+def test_watched_layers_give_what_they_read_once(tmp_path, rows, weight):
+    graph, watch = GraphBuilder(tmp_path), WatchedLinears()
     graph.input("rows", "float32", ("rows", "columns", INPUTS))
     doubled = graph.node("Add", "rows", "rows")
     first = watch.add(graph, doubled, Linear("first", weight, None))
     watch.add(graph, doubled, Linear("second", weight, None))
     watch.add(graph, first, Linear("third", weight.T.copy(), None))
     assert watch.inputs == {"first": doubled, "second": doubled, "third": first}
-    doubled_rows, first_rows = run(graph, {"rows": rows[None]})
+    doubled_rows, first_rows = run(graph, tmp_path, {"rows": rows[None]})
     assert (doubled_rows[0] == 2 * rows).all()
     assert_allclose(first_rows[0], 2 * rows @ weight, rtol=1e-4, atol=1e-3)
