@@ -8,7 +8,7 @@ Model family how a kind of model takes an Instruction              (embedding/, 
 recipe       fingerprint of everything that shapes a stored vector
 Library      the folder that holds the truth and the snapshots
 Collection   a named set of sources under one Profile and one model
-snapshot     a FAISS file built from the vectors of record; can always be deleted
+snapshot     a file built from the vectors of record: their rows, or codes; can always be deleted
 Hit          a Passage found, with score (larger is better everywhere) and rank
 """
 

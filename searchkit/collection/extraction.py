@@ -6,21 +6,16 @@ What a parser does to its process, crash, hang or eat all memory, becomes the Fa
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
-import signal
-import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from pathlib import PurePosixPath
-from typing import IO, Any
+from pathlib import Path, PurePosixPath
 
+from searchkit.collection.processes import Process, Silence, end_in_words, is_crash
 from searchkit.documents import worker as wire
-from searchkit.documents.load import load
+from searchkit.documents.load import load, sha256_of
 from searchkit.errors import DocumentError, DocumentUnavailable
 from searchkit.records import Document, Failure, SourceFile
 
@@ -35,15 +30,9 @@ WORTH_PROCESSES_S = 1.0
 MOST_PROCESSES = 4
 ASKED_AHEAD = 4  # files per process: it never waits for the next name, and holds what one pipe holds
 
-# A file that says nothing for so long is given up. The slowest kind takes 2 to 4 s per MB.
-PATIENCE_S = 120.0
-PATIENCE_S_PER_MB = 10.0
 GRACE_S = 1.0  # between the end of a dying process's pipe and that of the process
 
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from searchkit.documents.worker import main; main()"
-)
+DIGEST_BYTES = 32
 _MB = 1_000_000
 
 
@@ -61,12 +50,24 @@ def reading_seconds(files: Sequence[SourceFile]) -> float:
 def processes_for(files: Sequence[SourceFile], cores: int | None = None) -> int:
     """How many processes are worth their start for these files; 0 for few or small ones.
 
-    Half of the cores are left to the model: reading is faster than embedding. Where the program that runs
-    is no Python interpreter, starting it again would start the program again: there are none.
+    Half of the cores are left to the model: reading is faster than embedding. Where `sys.executable` is the
+    program itself, frozen or with Python inside, starting it would start the program again: there are none.
     """
-    if not sys.executable or getattr(sys, "frozen", False) or reading_seconds(files) < WORTH_PROCESSES_S:
+    if not _is_python(sys.executable) or reading_seconds(files) < WORTH_PROCESSES_S:
         return 0
-    return max(1, min(MOST_PROCESSES, (cores or os.cpu_count() or 1) // 2, len(files)))
+    return max(1, min(MOST_PROCESSES, (cores or cores_here()) // 2, len(files)))
+
+
+def _is_python(executable: str | None) -> bool:
+    name = Path(executable or "").name.lower()
+    return ("python" in name or "pypy" in name) and not getattr(sys, "frozen", False)
+
+
+def cores_here() -> int:
+    """The cores that this process may use, which may be fewer than the machine has."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Stopped(Exception):
@@ -85,30 +86,37 @@ class Extraction:
         self._order: deque[tuple[SourceFile, int]] = deque()  # asked and not answered, with their places
         self._lock = threading.Lock()
         self._closed = False
-        self._silence = _Silence()
+        self._silence = Silence()
         # None: no process can be had for this place, its files are read here.
-        self._places: list[_Process | None] = [None] * processes
-        for place in range(processes):
-            self._start(place)
-        self._ask()
+        self._places: list[Process | None] = [None] * processes
+        try:
+            for place in range(processes):
+                self._start(place)
+            self._ask()
+        except BaseException:  # nobody else could end those that have started
+            self.close()
+            raise
 
     def documents(
-        self, source: SourceFile, on_failure: Callable[[Failure], None] | None = None
+        self,
+        source: SourceFile,
+        on_failure: Callable[[Failure], None] | None = None,
+        on_digest: Callable[[bytes], None] | None = None,
     ) -> Generator[Document, None, None]:
         """Yield the Documents of one file, like `load`; files before it that were not asked for are skipped.
 
-        Raises: DocumentUnavailable: as `load`; or its process was killed, or gave no sign of life.
+        on_digest: is told the SHA-256 of the file as it was just before it was loaded, before anything else.
+        Raises: DocumentUnavailable: as `load`; or its process was ended, or gave no sign of life.
         DocumentError: as `load`; or its process crashed.
         """
-        report = on_failure or (lambda _: None)
         while True:
             self._ask()
             head, place = self._order.popleft()
             if head is source:
-                yield from self._answer(head, place, report)
+                yield from self._answer(head, place, on_failure or _ignore, on_digest or _ignore)
                 return
             with contextlib.suppress(DocumentError):
-                for _ in self._answer(head, place, lambda _: None):
+                for _ in self._answer(head, place, _ignore, _ignore):
                     pass
 
     def close(self) -> None:
@@ -142,7 +150,7 @@ class Extraction:
             if self._closed:
                 raise Stopped
             try:
-                process = self._places[place] = _Process()
+                process = self._places[place] = Process()
             except OSError:
                 self._places[place] = None
                 return
@@ -153,19 +161,33 @@ class Extraction:
     # ---------------------------------------------------------------- answers
 
     def _answer(
-        self, source: SourceFile, place: int, on_failure: Callable[[Failure], None]
+        self,
+        source: SourceFile,
+        place: int,
+        on_failure: Callable[[Failure], None],
+        on_digest: Callable[[bytes], None],
     ) -> Iterator[Document]:
         process = self._places[place]
         if process is None or not self._is_ready(process, place):
+            on_digest(sha256_of(source))
             yield from load(source, on_failure=on_failure)
             return
-        whole = False
+        whole = begun = False
+        names: set[str] = set()
         frames = self._frames(process, source)
         try:
             for kind, data in frames:
-                if kind == wire.DOCUMENT:
-                    yield wire.document_of(data, frames)
-                elif kind == wire.LOST:
+                if kind == wire.DIGEST and len(data) == DIGEST_BYTES and not begun:
+                    on_digest(data)
+                    begun = True
+                elif kind == wire.DOCUMENT and begun:
+                    document = wire.document_of(data, frames)
+                    of_file = document.name == source.name or document.name.startswith(f"{source.name}#")
+                    if not of_file or document.name in names:
+                        raise wire.BrokenFrame("a Document of another name")
+                    names.add(document.name)
+                    yield document
+                elif kind == wire.LOST and begun:
                     on_failure(wire.unpack_lost(data))
                 elif kind == wire.END:
                     error = wire.unpack_end(data)
@@ -176,18 +198,18 @@ class Extraction:
                 else:
                     raise wire.BrokenFrame(f"an answer of kind {kind!r}")
         except wire.BrokenFrame as broken:
-            raise self._end_of(process, source) from broken
+            raise self._end_of(process, source, broken) from broken
         finally:
             # Crashed, or the rest is not wanted: the files that follow need a process in step.
             if not whole and not self._closed:
                 process.end()
                 self._start(place)
 
-    def _is_ready(self, process: _Process, place: int) -> bool:
+    def _is_ready(self, process: Process, place: int) -> bool:
         """Whether a process has started at all; if it cannot, files are read here."""
         if not process.ready:
             try:
-                with self._silence.ends(process, PATIENCE_S):
+                with self._silence.ends(process, wire.PATIENCE_S):
                     process.ready = wire.read_frame(process.answers) == (wire.READY, b"")
             except (wire.BrokenFrame, OSError, ValueError):
                 pass
@@ -198,122 +220,42 @@ class Extraction:
                 self._places[place] = None
         return process.ready
 
-    def _frames(self, process: _Process, source: SourceFile) -> Iterator[tuple[bytes, bytes]]:
+    def _frames(self, process: Process, source: SourceFile) -> Iterator[tuple[bytes, bytes]]:
         """What a process says, to its last word. Raises: wire.BrokenFrame when that was not an END."""
-        patience = PATIENCE_S + PATIENCE_S_PER_MB * source.size / _MB
+        patience = wire.patience_s(source)
         while True:
             try:
                 with self._silence.ends(process, patience):
                     frame = wire.read_frame(process.answers)
             except (OSError, ValueError) as error:  # closed from another thread
-                raise wire.BrokenFrame(str(error)) from error
+                raise wire.CutOff(str(error)) from error
             if frame is None:
-                raise wire.BrokenFrame("no answer")
+                raise wire.CutOff("no answer")
             yield frame
 
-    def _end_of(self, process: _Process, source: SourceFile) -> DocumentError:
+    def _end_of(self, process: Process, source: SourceFile, broken: wire.BrokenFrame) -> DocumentError:
         """What the end of a process says of the file it was reading. Raises: Stopped."""
         if self._closed:
             raise Stopped
         code = process.end(grace_s=GRACE_S)
         leave_out = "leave it out through .searchkitignore"
-        if process.silent:
+        if process.silent or end_in_words(code) == "SIGXCPU":
             return DocumentUnavailable("took too long to be read, and was given up", remedy=leave_out)
-        if code == -_SIGKILL and not process.ended_here:
+        if process.ended_here or not isinstance(broken, wire.CutOff):
+            how = f"it answered with {broken}"
+        elif is_crash(code):
+            how = end_in_words(code)
+        else:
             return DocumentUnavailable(
-                "was being read when its process was killed, perhaps for want of memory",
+                f"was being read when its process ended ({end_in_words(code)}), perhaps for want of memory",
                 remedy=f"it will be read again on the next run; or {leave_out}",
             )
         kind = PurePosixPath(source.name).suffix.lstrip(".") or "text"
         return DocumentError(
-            f"crashed the reader of {kind} ({_end_in_words(code)})",
+            f"crashed the reader of {kind} ({how})",
             remedy=f"open the file in its program and save it again; or {leave_out}",
         )
 
 
-_SIGKILL = 9  # Windows has no signals, and no such name
-
-
-def _end_in_words(code: int) -> str:
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            return signal.Signals(-code).name
-    return f"exit code {code}"
-
-
-class _Process:
-    """A Python process that answers for files."""
-
-    def __init__(self) -> None:
-        # Ctrl-C in a terminal goes to a whole group: the one that asks hears it, and ends the others.
-        group: dict[str, Any] = {"process_group": 0}
-        if sys.platform == "win32":
-            group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-        command = [sys.executable, "-c", _BOOT, json.dumps(sys.path)]
-        self._popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **group)
-        self.ready = False
-        self.silent = False  # killed, for it gave no sign of life
-        self.ended_here = False
-
-    @property
-    def answers(self) -> IO[bytes]:
-        """What it says."""
-        assert self._popen.stdout is not None
-        return self._popen.stdout
-
-    def ask(self, source: SourceFile) -> None:
-        """Name a file to be read."""
-        assert self._popen.stdin is not None
-        with contextlib.suppress(OSError, ValueError):  # it has died, which shows when its answer is read
-            wire.write_frame(self._popen.stdin, wire.FILE, wire.pack_file(source))
-            self._popen.stdin.flush()
-
-    def kill(self) -> None:
-        """End it and let go of nothing yet: another thread may be reading what it says."""
-        self._popen.kill()
-
-    def end(self, *, grace_s: float = 0.0) -> int:
-        """Make sure that it is gone. Returns: its exit code, negative for a signal.
-
-        grace_s: how long one that is just dying may take to do so by itself.
-        """
-        try:
-            self._popen.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            self.ended_here = True
-            self._popen.kill()
-        code = self._popen.wait()
-        for stream in (self._popen.stdin, self._popen.stdout):
-            with contextlib.suppress(OSError):
-                assert stream is not None
-                stream.close()
-        return code
-
-
-class _Silence:
-    """Kills a process that says nothing while it is being listened to."""
-
-    def __init__(self) -> None:
-        self._over = threading.Event()
-        self._deadline = math.inf
-        self._process: _Process | None = None
-        threading.Thread(target=self._watch, name="searchkit-silence", daemon=True).start()
-
-    @contextlib.contextmanager
-    def ends(self, process: _Process, seconds: float) -> Iterator[None]:
-        """Within, `process` is killed when so many seconds have passed."""
-        self._process, self._deadline = process, time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self._deadline = math.inf
-
-    def end(self) -> None:
-        """Stop watching."""
-        self._over.set()
-
-    def _watch(self) -> None:
-        while not self._over.wait(1.0):
-            if time.monotonic() > self._deadline and self._process is not None:
-                self._process.silent = True
-                self._process.kill()
+def _ignore(_: object) -> None:
+    pass

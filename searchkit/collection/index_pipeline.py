@@ -16,13 +16,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
-from searchkit.collection import sources
 from searchkit.collection.ahead import ahead
 from searchkit.collection.extraction import Extraction, processes_for
 from searchkit.collection.plan import FileToRead, Plan, state_of
-from searchkit.collection.reading import DocumentRead, FileRead, PassagesRead, Read, hash_of, read, weigh
+from searchkit.collection.reading import DocumentRead, FileRead, PassagesRead, Read, read, weigh
 from searchkit.documents.chunk import chunk
-from searchkit.documents.load import load
+from searchkit.documents.load import load, sha256_of
 from searchkit.embedding.embedder import Embedder
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
@@ -154,13 +153,13 @@ class IndexPipeline:
         to_load = [file.source for file in files]
         processes = processes_for(to_load)
         if not processes:
-            yield read(files, _load_here, self._cut, sources.sha256_of)
+            yield read(files, _load_here, self._cut)
             return
         extraction = Extraction(to_load, processes)
         try:
             # The processes start and read while the model is loaded, here: the thread finds it open.
             _ = self._capacity
-            made = read(files, extraction.documents, self._cut, sources.sha256_of)
+            made = read(files, extraction.documents, self._cut)
             with ahead(made, weigh, AHEAD_CHARACTERS, interrupt=extraction.close) as reading:
                 yield reading
         finally:
@@ -304,8 +303,8 @@ class IndexPipeline:
         )
 
 
-def _load_here(source: SourceFile, on_failure: Callable[[Failure], None]) -> Generator[Document, None, None]:
+def _load_here(
+    source: SourceFile, on_failure: Callable[[Failure], None], on_digest: Callable[[bytes], None]
+) -> Generator[Document, None, None]:
+    on_digest(sha256_of(source))
     yield from load(source, on_failure=on_failure)
-
-
-__all__ = ["IndexPipeline", "OnProgress", "Progress", "Tally", "hash_of"]

@@ -112,7 +112,7 @@ class Library:
         wanted = _profile(profile)
         if not exists(self.folder):  # a mistake must not leave an empty Library behind
             self._look(roots)
-            self._embedder(str(model or settings.DEFAULT_MODEL), None)
+            self._embedder(refresh.place_of(model) or settings.DEFAULT_MODEL, None)
         with self._write(patience) as db:
             # Looked at under the lock: what another run added meanwhile would else seem to be gone.
             found = self._look(roots)
@@ -235,7 +235,7 @@ class Library:
     ) -> Embedder:
         """The model for a Collection's space. Raises: RecipeMismatch naming what differs."""
         name = str(model) if model is not None else collection.model
-        embedder = self._embedder(name, collection.recipe.get("precision"), "onnx")
+        embedder = self._embedder(name, collection.recipe.get("precision"), "quick")
         recipe.require_same(
             collection.name,
             collection.recipe,
@@ -312,7 +312,7 @@ class Library:
     def _embedder(self, model: str, space: str | None, runtime: str = "auto") -> Embedder:
         """A model whose vectors are of this precision class; opened once.
 
-        runtime: 'auto' to embed many texts, 'onnx' for a single one; what is open already serves for both.
+        runtime: 'auto' to embed many texts, 'quick' for a single one; what is open already serves for both.
         """
         for known in ("auto", runtime):
             if (model, space, known) in self._models:
@@ -322,6 +322,8 @@ class Library:
         else:
             opened = open_embedder(model, space=space, runtime=runtime)
         self._models[model, space, runtime] = opened
+        if space is None:  # it is what will be asked for by the class it turned out to be of
+            self._models[model, opened.fingerprint().get("precision"), runtime] = opened
         return opened
 
     def _named(self, db: Database, name: str) -> StoredCollection:

@@ -20,7 +20,7 @@ class FileToRead:
     """A file whose content is not stored yet."""
 
     source: SourceFile
-    sha256: bytes | None  # None where the plan could do without: it is taken when the file is read
+    sha256: bytes | None  # when it was planned; None where the plan could do without
     replaces: StoredFile | None  # None for an added file
 
 

@@ -102,7 +102,7 @@ def _nearest(
     found = []
     if snapshot is not None:
         found += snapshot.search(query[None, :], k, without=removed, allowed=allowed)
-    for block in record.blocks():  # one block for the tail of a snapshot; all vectors where there is none
+    for block in record.blocks():  # the tail of a snapshot; all vectors where there is none
         found += ExactIndex(*block).search(query[None, :], k, without=removed, allowed=allowed)
         found = [_best(found, k)]
     best = _best(found, k)

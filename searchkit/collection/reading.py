@@ -15,9 +15,12 @@ from searchkit.records import Document, Failure, Metadata, Passage, SourceFile
 PASSAGES_AT_ONCE = 64  # handed over together: a hand-over between threads costs as much as a passage
 WEIGHT_OF_PASSAGE = 400  # characters that a passage's object, hash and place are worth in memory
 
-Load: TypeAlias = Callable[[SourceFile, Callable[[Failure], None]], Generator[Document, None, None]]
+# Yields a file's Documents; tells the second function of rows that are lost, and before all the third one
+# the SHA-256 of what it is going to load.
+Load: TypeAlias = Callable[
+    [SourceFile, Callable[[Failure], None], Callable[[bytes], None]], Generator[Document, None, None]
+]
 Cut: TypeAlias = Callable[[Document], Iterable[Passage]]
-Digest: TypeAlias = Callable[[SourceFile], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,10 @@ class FileRead:
 Read: TypeAlias = PassagesRead | DocumentRead | FileRead
 
 
-def read(files: Iterable[FileToRead], load: Load, cut: Cut, digest: Digest) -> Iterator[Read]:
+def read(files: Iterable[FileToRead], load: Load, cut: Cut) -> Iterator[Read]:
     """Yield what the files hold, in their order. A file that fails says so at its end, and never raises."""
     for file in files:
-        yield from _read(file, load, cut, digest)
+        yield from _read(file, load, cut)
 
 
 def weigh(one: Read) -> int:
@@ -69,21 +72,16 @@ def hash_of(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8")).digest()
 
 
-def _read(file: FileToRead, load: Load, cut: Cut, digest: Digest) -> Iterator[Read]:
+def _read(file: FileToRead, load: Load, cut: Cut) -> Iterator[Read]:
     source = file.source
-    try:
-        # Before it is loaded: what is written to it in between then shows as a change on the next run.
-        sha256 = digest(source) if file.sha256 is None else file.sha256
-    except DocumentError as error:
-        yield FileRead(
-            file=file, sha256=b"", failures=[_failure(source, error)], keep=False, unavailable=True
-        )
-        return
+    # Taken by who loads the file, just before: what is written to it later shows as a change on the next run,
+    # however long ago the plan looked at it, and however late its turn comes here.
+    digests: list[bytes] = []
     failures: list[Failure] = []
     found, unavailable = False, False
     try:
         # Closed here and now where cutting fails: what is left of the file must not be read for the next.
-        with closing(load(source, failures.append)) as documents:
+        with closing(load(source, failures.append, digests.append)) as documents:
             for document in documents:
                 empty = True
                 for passages in _passages(document, cut):
@@ -96,7 +94,8 @@ def _read(file: FileToRead, load: Load, cut: Cut, digest: Digest) -> Iterator[Re
             raise DocumentError("holds no text that could be searched")
     except DocumentError as error:
         failures.append(_failure(source, error))
-        found, unavailable = False, isinstance(error, DocumentUnavailable)
+        found, unavailable = False, isinstance(error, DocumentUnavailable) or not digests
+    sha256 = digests[0] if digests else b""
     yield FileRead(file=file, sha256=sha256, failures=failures, keep=found, unavailable=unavailable)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,8 @@ from searchkit.library.database import Database
 from searchkit.library.vectors import CollectionVectors
 from searchkit.vector_index import snapshot as snapshots
 from searchkit.vector_index.choose import choose_index, snapshot_is_due
-from searchkit.vector_index.container import Checks, checks_of
-from searchkit.vector_index.protocol import DamagedIndex, IndexPlan, Tuning, VectorIndex
+from searchkit.vector_index.container import Checks, checks_of, open_container
+from searchkit.vector_index.protocol import FLAT, DamagedIndex, IndexPlan, Tuning, VectorIndex
 from searchkit.vector_index.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
 UNIT_TOLERANCE = 1e-3  # of a stored vector's length around 1
 FEW = 5  # examples shown of each kind of problem
 
-# Of the machine's memory, what one open index may hold; where that cannot be asked, of 8 GiB.
+# Of this process's memory, what one open index may hold, or several that are kept; where that cannot be
+# asked, of 8 GiB.
 MEMORY_SHARE = 0.25
 USUAL_MEMORY = 8 << 30
 
 # Opened snapshots, so that a second query pays neither for checking nor for reading them again.
-_opened: Kept[Snapshot] = Kept(most=4)
+_opened: Kept[Snapshot] = Kept(most=4, most_bytes=lambda: memory_budget())
 
 
 def open_snapshot(db: Database, collection: StoredCollection) -> VectorIndex | None:
@@ -78,8 +80,7 @@ def publish_if_due(db: Database, collection: StoredCollection) -> bool:
     published = catalogue.snapshot(db, collection.collection_id)
     if published is not None:
         try:
-            plan_of(published)
-            snapshots.check(db.folder / published.file, size=published.size, checksum=published.checksum)
+            _require_usable(db.folder / published.file, published)
         except DamagedIndex:
             published = None
     rows = catalogue.count_passages(db, collection.collection_id)
@@ -92,6 +93,17 @@ def publish_if_due(db: Database, collection: StoredCollection) -> bool:
         return False
     publish(db, collection)
     return True
+
+
+def _require_usable(path: Path, published: StoredSnapshot) -> None:
+    """Raise DamagedIndex unless queries can use a snapshot. Codes are opened only where FAISS is another."""
+    plan, _ = plan_of(published)
+    made_with = published.search.get("faiss", "")
+    if made_with and made_with != snapshots.faiss_version():
+        _open(path, published, plan)
+        return
+    snapshots.check(path, size=published.size, checksum=published.checksum)
+    open_container(path)
 
 
 def publish(db: Database, collection: StoredCollection) -> None:
@@ -110,7 +122,8 @@ def publish(db: Database, collection: StoredCollection) -> None:
         nonlocal built
         built = build(plan, _record(db, current), path)
 
-    name = snapshots.file_name(current.collection_id, current.recipe_id, current.generation)
+    generation = current.generation + 1  # a snapshot of the same state has another name than the one before
+    name = snapshots.file_name(current.collection_id, current.recipe_id, generation)
     _opened.forget(db.folder / name)
     try:
         size, checksum = snapshots.publish(db.folder / name, write)
@@ -123,7 +136,7 @@ def publish(db: Database, collection: StoredCollection) -> None:
     published = StoredSnapshot(
         file=name,
         kind=built.plan.kind,
-        generation=current.generation,
+        generation=generation,
         rows=built.rows,
         last_passage_id=built.last_id,
         size=size,
@@ -131,22 +144,49 @@ def publish(db: Database, collection: StoredCollection) -> None:
         search=_described(built),
     )
     with db.transaction() as tx:
+        catalogue.advance(tx, current.collection_id)
         catalogue.put_snapshot(tx, current.collection_id, published)
 
 
 def _described(built: Built) -> Mapping[str, Any]:
     plan = asdict(built.plan)
     del plan["kind"]
-    return {"plan": plan, "tuning": asdict(built.tuning)}
+    described = {"plan": plan, "tuning": asdict(built.tuning)}
+    return described if built.plan.kind == FLAT else {**described, "faiss": snapshots.faiss_version()}
 
 
 def memory_budget() -> int:
     """Bytes of RAM that one open index may hold."""
+    memory, limit = _machine_memory(), memory_limit()
+    return int(min(memory, limit or memory) * MEMORY_SHARE)
+
+
+def _machine_memory() -> int:
     try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows
-        memory = USUAL_MEMORY
-    return int(memory * MEMORY_SHARE)
+        return USUAL_MEMORY
+
+
+def memory_limit(root: Path = Path("/")) -> int | None:
+    """Bytes that this process's control groups allow it, versions 1 and 2; None outside of Linux.
+
+    root: the folder that holds `proc` and `sys`.
+    """
+    limits = []
+    with suppress(OSError, ValueError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            name = "memory.limit_in_bytes" if controllers else "memory.max"
+            top = root / "sys/fs/cgroup" / ("memory" if controllers else "")
+            # A container sees its own group at the top, whatever that is called outside.
+            inner = top / group.lstrip("/")
+            for folder in (inner, *inner.parents[: 1 - len(top.parts)]):
+                with suppress(OSError, ValueError):  # not there; "max"
+                    limits.append(int((folder / name).read_text()))
+    return min(limits, default=None)
 
 
 def sweep(db: Database) -> None:
@@ -171,6 +211,16 @@ def _problems(db: Database, collection: StoredCollection) -> list[str]:
     missing = vectors.passages_without_vector(db, collection.collection_id, collection.recipe_id)
     if missing:
         found.append(f"{missing} passages have no vector")
+    ids, checks, wrong = _rows_of(db, collection)
+    if wrong:
+        found.append(f"{len(wrong)} vectors are not of length 1, passages {wrong[:FEW]}")
+    found += _text_problems(db, collection)
+    found += _snapshot_problems(db, collection, ids, checks)
+    return found
+
+
+def _rows_of(db: Database, collection: StoredCollection) -> tuple[Int64Vector, Checks, list[int]]:
+    """Ids and checks of the vectors of record, and the ids of those that are not of length 1."""
     wrong: list[int] = []
     ids, checks = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
     for some, matrix in _record(db, collection).blocks():
@@ -178,11 +228,7 @@ def _problems(db: Database, collection: StoredCollection) -> list[str]:
         wrong += some[~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)].tolist()  # NaN counts as wrong
         ids.append(some)
         checks.append(checks_of(matrix))
-    if wrong:
-        found.append(f"{len(wrong)} vectors are not of length 1, passages {wrong[:FEW]}")
-    found += _text_problems(db, collection)
-    found += _snapshot_problems(db, collection, np.concatenate(ids), np.concatenate(checks))
-    return found
+    return np.concatenate(ids), np.concatenate(checks), wrong
 
 
 def _text_problems(db: Database, collection: StoredCollection) -> list[str]:
@@ -214,7 +260,8 @@ def _snapshot_problems(
             path, plan, size=published.size, checksum=published.checksum, full=True
         ).held
     except DamagedIndex as error:
-        return [f"snapshot {published.file}: {error}"]
+        problem = f"snapshot {published.file}: {error}"
+        return _problems_of_the_next(db.folder, collection, published, problem)
     kept = ~np.isin(held.ids, vectors.removed_passages(db, collection.collection_id))
     expected = ids <= published.last_passage_id
     if not np.array_equal(held.ids[kept], ids[expected]):
@@ -222,3 +269,21 @@ def _snapshot_problems(
     if not np.array_equal(held.checks[kept], checks[expected]):
         return [f"snapshot {published.file} was made from other vectors than the database holds"]
     return []
+
+
+def _problems_of_the_next(
+    folder: Path, collection: StoredCollection, published: StoredSnapshot, problem: str
+) -> list[str]:
+    """Check the snapshot that another process has published in the meantime; if there is none, `problem`.
+
+    A check sees one state of the database for minutes; the file of that state may be deleted meanwhile.
+    """
+    with Database.read(folder) as db, db.one_state():
+        now = catalogue.collection_named(db, collection.name)
+        if now is None or now.collection_id != collection.collection_id:
+            return []
+        latest = catalogue.snapshot(db, now.collection_id)
+        if latest is None or latest.file == published.file:
+            return [problem]
+        ids, checks, _ = _rows_of(db, now)
+        return _snapshot_problems(db, now, ids, checks)

@@ -13,6 +13,7 @@ from searchkit.collection import recipe, recovery, sources
 from searchkit.collection.index_pipeline import IndexPipeline, OnProgress
 from searchkit.collection.plan import make_plan
 from searchkit.documents.discover import Discovery
+from searchkit.documents.load import sha256_of
 from searchkit.embedding.embedder import Embedder
 from searchkit.errors import UsageError
 from searchkit.library import collections as catalogue
@@ -76,7 +77,7 @@ class Run:
     def _bring_up_to_date(self, pipeline: IndexPipeline, source_id: int, found: Discovery) -> None:
         unseen = {failure.document for failure in found.failures}
         stored = store.files_of(self.db, source_id)
-        plan = make_plan(found.files, stored, sources.sha256_of, unseen=unseen)
+        plan = make_plan(found.files, stored, sha256_of, unseen=unseen)
         pipeline.tally.failed += found.failures
         pipeline.carry_out(source_id, plan)
 
@@ -126,9 +127,9 @@ def prepare(
         profile = profile or Profile.load(settings.DEFAULT_PROFILE)
         stored = catalogue.collection_named(db, name or profile.name)
     if stored is not None:
-        return _prepare_stored(db, stored, profile, _place_of(model) or stored.model, open_model)
+        return _prepare_stored(db, stored, profile, place_of(model) or stored.model, open_model)
     assert profile is not None  # loaded above, as nothing is stored
-    place = _place_of(model) or settings.DEFAULT_MODEL
+    place = place_of(model) or settings.DEFAULT_MODEL
     embedder = open_model(place, None)
     fields = recipe.recipe_of(embedder, profile)
     collection = _add(db, name or profile.name, profile, place, fields, embedder.dim)
@@ -178,7 +179,7 @@ def _add(
     return stored
 
 
-def _place_of(model: str | Path | None) -> str | None:
+def place_of(model: str | Path | None) -> str | None:
     """A model's name, or its folder's absolute path: a Library is used from other working folders too."""
     if model is None:
         return None

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from searchkit.documents.discover import Discovery, discover
-from searchkit.documents.load import unreadable
-from searchkit.errors import DocumentError, UsageError
+from searchkit.errors import UsageError
 from searchkit.library.collections import StoredSource
-from searchkit.records import SourceFile
 from searchkit.settings import expanded
 
 KINDS_SHOWN = 5  # of files that no loader reads
@@ -80,18 +76,3 @@ def require_files(root: Path, found: Discovery) -> None:
         f"{root} holds no document" + (f", only files of other kinds ({seen})" if seen else ": it is empty"),
         remedy="name a folder with documents; .gitignore and .searchkitignore may hide them",
     )
-
-
-def sha256_of(source: SourceFile) -> bytes:
-    """SHA-256 of a file's bytes.
-
-    Raises: DocumentUnavailable: it cannot be read. DocumentError: it is a pipe or a device, which may
-    have no end.
-    """
-    try:
-        if not stat.S_ISREG(os.stat(source.path).st_mode):
-            raise DocumentError("is no regular file", remedy="leave it out through .searchkitignore")
-        with source.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise unreadable(error) from error

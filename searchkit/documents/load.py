@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -35,7 +36,7 @@ from searchkit.documents.xlsx import load_xlsx
 from searchkit.errors import DocumentError, DocumentUnavailable
 from searchkit.records import Document, Failure, SourceFile
 
-__all__ = ["Limits", "is_supported", "load", "supported_suffixes"]
+__all__ = ["Limits", "is_supported", "load", "sha256_of", "supported_suffixes"]
 
 # A new format is a line here and a loader of its own.
 _LOADERS: dict[str, tuple[str, Loader]] = {
@@ -172,6 +173,20 @@ def _refuse_changed(source: SourceFile, before: os.stat_result) -> None:
         raise DocumentUnavailable(
             "changed while it was being read", remedy="it will be read again on the next run"
         )
+
+
+def sha256_of(source: SourceFile) -> bytes:
+    """SHA-256 of a file's bytes.
+
+    Raises: DocumentUnavailable: it cannot be read. DocumentError: it is a pipe or a device, which may
+    have no end.
+    """
+    try:
+        _status(source)
+        with source.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise unreadable(error) from error
 
 
 def unreadable(error: OSError) -> DocumentError:

@@ -3,7 +3,8 @@
 The process reads names of files from its stdin and answers on its stdout in frames: a kind, a length,
 bytes. What travels is JSON and UTF-8 and never a pickle: a hostile file may have taken over this
 process, and must not reach the one that asked through the answer. Ends when its stdin ends, as it does
-when the one that asked has died.
+when the one that asked has died; where a parser holds Python's lock just then, as soon as it lets go, or
+when it has used more processor time than patience allows (not on Windows).
 """
 
 from __future__ import annotations
@@ -14,25 +15,45 @@ import queue
 import struct
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from searchkit.documents.load import load
+from searchkit.documents.load import load, sha256_of
 from searchkit.errors import DocumentError, DocumentUnavailable
 from searchkit.records import Document, Failure, Heading, SourceFile
 
-READY, FILE, DOCUMENT, TEXT, LOST, END = b"R", b"F", b"D", b"T", b"L", b"E"
+READY, FILE, DIGEST, DOCUMENT, TEXT, LOST, END = b"R", b"F", b"S", b"D", b"T", b"L", b"E"
 HEADER = struct.Struct(">cQ")  # kind, bytes that follow
 TEXT_PART = 1 << 22  # characters of a Document in one frame: neither side holds a large text three times
 LARGEST_FRAME = 1 << 30  # bytes; more is no frame of ours
+DEEPEST = 200  # levels of metadata: json reads deeper ones than it can write again
+
+# A file that says nothing for so long is given up. The slowest kind takes 2 to 4 s per MB.
+PATIENCE_S = 120.0
+PATIENCE_S_PER_MB = 10.0
+PROCESSOR_SHARE = 2.0  # processor time that may be used within one patience: some parsers use several cores
+
+FAILED = 70  # exit code where answering itself failed, for want of memory most likely
+MORE_EXPENDABLE = 500  # of 1,000, where Linux looks for the process to end that gives memory back
 
 # Lone surrogates, as in names of files and in JSON's escapes, pass both ways unchanged.
 _SURROGATES = "surrogatepass"
 
 
 class BrokenFrame(Exception):
-    """What came is no frame, or ended in the middle of one."""
+    """What came is no frame, or not the one that should have come."""
+
+
+class CutOff(BrokenFrame):
+    """The stream ended before the answer did."""
+
+
+def patience_s(source: SourceFile) -> float:
+    """Seconds after which a file that says nothing is given up."""
+    return PATIENCE_S + PATIENCE_S_PER_MB * source.size / 1_000_000
 
 
 def write_frame(stream: IO[bytes], kind: bytes, data: bytes) -> None:
@@ -42,22 +63,25 @@ def write_frame(stream: IO[bytes], kind: bytes, data: bytes) -> None:
 
 
 def read_frame(stream: IO[bytes]) -> tuple[bytes, bytes] | None:
-    """Read one frame. Returns: kind and bytes; None at the end of the stream. Raises: BrokenFrame."""
+    """Read one frame. Returns: kind and bytes; None at the end of the stream. Raises: BrokenFrame, CutOff."""
     head = stream.read(HEADER.size)
     if not head:
         return None
     if len(head) < HEADER.size:
-        raise BrokenFrame("the stream ends within a frame")
+        raise CutOff("the stream ends within a frame")
     kind, length = HEADER.unpack(head)
     if length > LARGEST_FRAME:
         raise BrokenFrame(f"a frame of {length} bytes")
     data = stream.read(length)
     if len(data) < length:
-        raise BrokenFrame("the stream ends within a frame")
+        raise CutOff("the stream ends within a frame")
     return kind, data
 
 
 # -------------------------------------------------------------------- values and frames
+
+# What taking apart the JSON of a hostile process can raise: int() of 1e999, json of a hundred thousand "[".
+_NONE_OF_OURS = (ValueError, TypeError, OverflowError, RecursionError)
 
 
 def pack_file(source: SourceFile) -> bytes:
@@ -84,7 +108,7 @@ def document_frames(document: Document) -> Iterator[tuple[bytes, bytes]]:
 def document_of(data: bytes, frames: Iterable[tuple[bytes, bytes]]) -> Document:
     """The Document of a DOCUMENT frame; its text is taken from the frames that follow.
 
-    Raises: BrokenFrame: they are not what they should be.
+    Raises: BrokenFrame: they are not what they should be, or hold what no Library can store.
     """
     try:
         name, kind, title, headings, page_starts, metadata, parts = _value(data)
@@ -95,7 +119,7 @@ def document_of(data: bytes, frames: Iterable[tuple[bytes, bytes]]) -> Document:
             texts.append(part.decode("utf-8", _SURROGATES))
         if len(texts) < parts:
             raise BrokenFrame("a text is not complete")
-        return Document(
+        made = Document(
             name=str(name),
             kind=str(kind),
             text="".join(texts),
@@ -104,8 +128,22 @@ def document_of(data: bytes, frames: Iterable[tuple[bytes, bytes]]) -> Document:
             page_starts=tuple(int(start) for start in page_starts),
             metadata=dict(metadata),
         )
-    except (ValueError, TypeError) as error:
+        (made.name + made.kind + made.title).encode("utf-8")
+        _require_shallow(metadata, DEEPEST)
+    except _NONE_OF_OURS as error:
         raise BrokenFrame(f"a Document that is none: {error}") from error
+    places = (*(heading.start for heading in made.headings), *made.page_starts)
+    if any(not 0 <= place <= len(made.text) for place in places):
+        raise BrokenFrame("a heading or page outside of the text")
+    return made
+
+
+def _require_shallow(value: Any, levels: int) -> None:
+    if isinstance(value, (dict, list)):
+        if not levels:
+            raise ValueError("metadata nested too deeply")
+        for one in value.values() if isinstance(value, dict) else value:
+            _require_shallow(one, levels - 1)
 
 
 def pack_lost(failure: Failure) -> bytes:
@@ -117,9 +155,9 @@ def unpack_lost(data: bytes) -> Failure:
     """The Failure of a LOST frame. Raises: BrokenFrame."""
     try:
         document, reason = _value(data)
-    except (ValueError, TypeError) as error:
+        return Failure(document=_shown(document), reason=_shown(reason))
+    except _NONE_OF_OURS as error:
         raise BrokenFrame(f"a Failure that is none: {error}") from error
-    return Failure(document=str(document), reason=str(reason))
 
 
 def pack_end(error: DocumentError | None) -> bytes:
@@ -135,9 +173,15 @@ def unpack_end(data: bytes) -> DocumentError | None:
         if (said := _value(data)) is None:
             return None
         unavailable, message, remedy = said
-    except (ValueError, TypeError) as error:
+        kind = DocumentUnavailable if unavailable else DocumentError
+        return kind(_shown(message), remedy=_shown(remedy))
+    except _NONE_OF_OURS as error:
         raise BrokenFrame(f"an end that is none: {error}") from error
-    return (DocumentUnavailable if unavailable else DocumentError)(str(message), remedy=str(remedy))
+
+
+def _shown(value: Any) -> str:
+    """What will be printed; lone surrogates cannot be."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def _json(value: Any) -> bytes:
@@ -153,6 +197,8 @@ def _value(data: bytes) -> Any:
 
 def main() -> None:
     """Answer for every file named on stdin, until it ends."""
+    _step_forward()
+    allow = _processor_limit()
     # Parsers print; what they say must not get between the frames.
     answers = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
     os.dup2(2, 1)
@@ -162,9 +208,11 @@ def main() -> None:
         write_frame(answers, READY, b"")
         answers.flush()
         while True:
-            _answer(files.get(), answers)
-    except BrokenPipeError:
-        os._exit(1)  # nobody listens any more
+            _answer(files.get(), answers, allow)
+    except OSError:
+        os._exit(1)  # nobody listens any more: a broken pipe, on Windows an invalid argument
+    except BaseException:
+        os._exit(FAILED)  # the one that asked reports it; a traceback would land on the user's terminal
 
 
 def _listen(asked: IO[bytes], files: queue.SimpleQueue[SourceFile]) -> None:
@@ -176,16 +224,56 @@ def _listen(asked: IO[bytes], files: queue.SimpleQueue[SourceFile]) -> None:
         os._exit(0)
 
 
-def _answer(source: SourceFile, answers: IO[bytes]) -> None:
+def _answer(source: SourceFile, answers: IO[bytes], allow: Callable[[float], None]) -> None:
     def lost(failure: Failure) -> None:
         write_frame(answers, LOST, pack_lost(failure))
 
     ended: DocumentError | None = None
+    processor_s = PROCESSOR_SHARE * patience_s(source)
+    allow(processor_s)
     try:
+        # Before it is loaded: what is written to it in between then shows as a change on the next run. Said
+        # at once: should loading crash this process, that is noted of the content that did it.
+        write_frame(answers, DIGEST, sha256_of(source))
+        answers.flush()
         for document in load(source, on_failure=lost):
             for kind, data in document_frames(document):
                 write_frame(answers, kind, data)
+            allow(processor_s)
     except DocumentError as error:
         ended = error
     write_frame(answers, END, pack_end(ended))
     answers.flush()  # so that a process that dies with the next file has said all of this one
+
+
+def _processor_limit() -> Callable[[float], None]:
+    """What gives this process so many more seconds of processor time, after which the kernel ends it.
+
+    An orphan in a parser that holds Python's lock cannot see that its stdin has ended. Processor time does
+    not pass while an answer waits to be taken.
+    """
+    if sys.platform == "win32":
+        return lambda _: None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if (soft, hard) != (resource.RLIM_INFINITY, resource.RLIM_INFINITY):
+        return lambda _: None  # the user's own limit will do
+    last, granted = 0.0, 0.0
+
+    def allow(seconds: float) -> None:
+        nonlocal last, granted
+        used = time.process_time()
+        if seconds != granted or used - last > 1.0:  # not for each row: they come by the hundred thousand
+            last, granted = used, seconds
+            resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 2, hard))
+
+    return allow
+
+
+def _step_forward() -> None:
+    """Where memory runs out, rather this process is ended than the one that asked. Linux only."""
+    mine = Path("/proc/self/oom_score_adj")
+    with suppress(OSError, ValueError):
+        if int(mine.read_text()) < MORE_EXPENDABLE:
+            mine.write_text(str(MORE_EXPENDABLE))

@@ -216,7 +216,9 @@ def snapshot(db: Database, collection_id: int) -> StoredSnapshot | None:
         return None
     try:
         search = json.loads(row[7])
-    except ValueError:
+        if not (isinstance(search["plan"], dict) and isinstance(search["tuning"], dict)):
+            return None
+    except (ValueError, KeyError, TypeError):
         return None  # like a damaged file: queries scan the vectors of record, the next run writes a new one
     return StoredSnapshot(
         file=row[0],

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from searchkit.arrays import Float32Matrix, Int64Vector
-from searchkit.vector_index.protocol import KINDS, DamagedIndex
+from searchkit.vector_index.protocol import FLAT, KINDS, DamagedIndex
 
 FORMAT = 1
 MAGIC = b"SKITSNAP"
@@ -35,18 +35,18 @@ Checks: TypeAlias = npt.NDArray[np.uint32]  # (n,)
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """An opened file. ids, checks: (rows,), mapped, read only where they are looked at."""
+    """An opened file, mapped once: it stays what it is, whatever happens to its name.
 
-    path: Path
+    ids, checks: (rows,); vectors: (rows, dim) float32, the payload of a flat file, None for other kinds. All
+    are read only where they are looked at.
+    """
+
     kind: str
     rows: int
     dim: int
     ids: Int64Vector
     checks: Checks
-
-    def vectors(self) -> Float32Matrix:
-        """The payload of a flat file. Returns: (rows, dim) float32, mapped."""
-        return _mapped(self.path, "<f4", 0, (self.rows, self.dim))
+    vectors: Float32Matrix | None
 
 
 def checks_of(vectors: Float32Matrix) -> Checks:
@@ -90,9 +90,10 @@ def open_container(path: Path) -> Container:
             raise DamagedIndex(f"its kind is '{kind}', this searchkit knows {', '.join(KINDS)}")
         ids = _mapped(path, "<i8", int(header["ids_at"]), (rows,))
         checks = _mapped(path, "<u4", int(header["checks_at"]), (rows,))
+        vectors = _mapped(path, "<f4", 0, (rows, dim)) if kind == FLAT else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedIndex(f"it is no snapshot of searchkit: {error}") from error
-    return Container(path, kind, rows, dim, ids, checks)
+    return Container(kind, rows, dim, ids, checks, vectors)
 
 
 def _header(path: Path) -> dict[str, Any]:

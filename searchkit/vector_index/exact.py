@@ -7,6 +7,8 @@ import numpy as np
 from searchkit.arrays import Float32Matrix, Int64Vector, top_k
 from searchkit.vector_index.protocol import EXACT, Neighbours
 
+PICKED_SHARE = 4  # up to a quarter of the rows
+
 
 class ExactIndex:
     """Scans all rows. ids: (n,) int64; vectors: (n, dim) float32, in memory or mapped from a file."""
@@ -28,13 +30,21 @@ class ExactIndex:
     ) -> list[Neighbours]:
         """See VectorIndex.search."""
         ids, vectors = self._ids, self._vectors
-        if len(without) or allowed is not None:
+        if not len(without) and allowed is None:
+            all_scores = queries @ vectors.T
+        else:
             kept = ~np.isin(ids, without) if len(without) else np.ones(len(ids), dtype=np.bool_)
             if allowed is not None:
                 kept &= np.isin(ids, allowed)
-            ids, vectors = ids[kept], vectors[kept]
+            rows = np.flatnonzero(kept)
+            # Rows that are picked out are copied: of most of them that costs more than comparing the others.
+            if len(rows) * PICKED_SHARE < len(ids):
+                all_scores = queries @ vectors[rows].T
+            else:
+                all_scores = (queries @ vectors.T)[:, rows]
+            ids = ids[rows]
         found = []
-        for scores in queries @ vectors.T:
+        for scores in all_scores:
             best = top_k(scores, k)
             found.append(Neighbours(ids[best], scores[best]))
         return found

@@ -44,13 +44,17 @@ class Snapshot:
 
     def index(self, tuning: Tuning, record: VectorRecord) -> VectorIndex:
         """What a query searches. record: the vectors that this file was made from."""
-        if self.codes is None:
-            return ExactIndex(self.held.ids, self.held.vectors(), kind=FLAT)
+        if self.held.vectors is not None:
+            return ExactIndex(self.held.ids, self.held.vectors, kind=FLAT)
+        assert self.codes is not None
         return RescoredIndex(self.codes, tuning, record)
 
 
 def file_name(collection_id: int, recipe_id: int, generation: int) -> str:
-    """The name of a snapshot: all that can make it stale."""
+    """The name of a snapshot: all that can make it stale.
+
+    generation: one that no published snapshot has had: a file that others may have mapped is not replaced.
+    """
     return f"vectors-{collection_id}-{recipe_id}-g{generation:08d}.snapshot"
 
 
@@ -60,10 +64,15 @@ def publish(final: Path, write: Callable[[Path], None]) -> tuple[int, str]:
     Returns: its size in bytes and its checksum.
     """
     part = final.with_name(final.name + PART_SUFFIX)
-    write(part)
-    _fsync(part)
-    size, checksum = part.stat().st_size, checksum_of(part)
-    part.replace(final)  # the only instant at which anything changes
+    try:
+        write(part)
+        _fsync(part)
+        size, checksum = part.stat().st_size, checksum_of(part)
+        part.replace(final)  # the only instant at which anything changes
+    except BaseException:
+        with suppress(OSError):  # on a full disk above all
+            part.unlink()
+        raise
     _fsync(final.parent)
     return size, checksum
 
@@ -72,16 +81,18 @@ def check(path: Path, *, size: int, checksum: str, full: bool = False) -> None:
     """Compare a snapshot file with what the Library noted of it.
 
     full: compare the checksum of a file of any size.
-    Raises: DamagedIndex: the file is missing, or has another size or checksum.
+    Raises: DamagedIndex: the file is missing, cannot be read, or has another size or checksum.
     """
     try:
         found = path.stat().st_size
+        if found != size:
+            raise DamagedIndex(f"the file has {found} bytes, {size} were written")
+        if (full or size <= CHECKED_BYTES) and checksum_of(path) != checksum:
+            raise DamagedIndex("its checksum differs from the one written")
+    except FileNotFoundError as error:
+        raise DamagedIndex("the file is missing") from error
     except OSError as error:
-        raise DamagedIndex(f"the file is missing: {error.strerror}") from error
-    if found != size:
-        raise DamagedIndex(f"the file has {found} bytes, {size} were written")
-    if (full or size <= CHECKED_BYTES) and checksum_of(path) != checksum:
-        raise DamagedIndex("its checksum differs from the one written")
+        raise DamagedIndex(f"the file cannot be read: {error.strerror}") from error
 
 
 def open_snapshot(path: Path, plan: IndexPlan, *, size: int, checksum: str, full: bool = False) -> Snapshot:
@@ -98,6 +109,15 @@ def open_snapshot(path: Path, plan: IndexPlan, *, size: int, checksum: str, full
     from searchkit.vector_index.faiss_index import open_codes
 
     return Snapshot(held, open_codes(path, held.ids, plan))
+
+
+def faiss_version() -> str:
+    """The version of FAISS that is installed, asked without loading it; '' where that is not known."""
+    from importlib import metadata  # of no use to a query
+
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version("faiss-cpu")
+    return ""
 
 
 def sweep(folder: Path, keep: set[str]) -> list[str]:

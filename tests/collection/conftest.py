@@ -2,8 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from searchkit.collection import extraction, index_pipeline, processes
+from searchkit.collection.extraction import Extraction
 from searchkit.collection.library import Library
+from searchkit.documents.discover import discover
+from searchkit.errors import DocumentError
 from tests.fakes import WordEmbedder
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -30,3 +36,53 @@ def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def hostile(monkeypatch):
+    """Processes that do what names of files tell them to."""
+    boot = processes._BOOT.replace("searchkit.documents.worker", "tests.collection.hostile_worker")
+    monkeypatch.setattr(processes, "_BOOT", boot)
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+@pytest.fixture
+def two_processes(monkeypatch):
+    """However little there is to read."""
+    monkeypatch.setattr(index_pipeline, "processes_for", lambda files: 2)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that extractions start."""
+    found = []
+
+    class Watched(extraction.Process):
+        def __init__(self):
+            super().__init__()
+            found.append(self._popen)
+
+    monkeypatch.setattr(extraction, "Process", Watched)
+    return found
+
+
+def answers(files, count):
+    """For every file its Documents or its error, and the rows it lost."""
+    reading = Extraction(files, count)
+    try:
+        return [outcome(reading.documents, file) for file in files]
+    finally:
+        reading.close()
+
+
+def outcome(read, file):
+    lost = []
+    try:
+        documents = list(read(file, on_failure=lost.append))
+    except DocumentError as error:
+        return type(error), error.message, error.remedy, lost
+    return documents, lost
+
+
+def files_under(folder):
+    return discover(folder).files

@@ -4,6 +4,7 @@ from searchkit.collection.library import Library
 from searchkit.errors import LibraryError, ModelNotFound, RecipeMismatch, UsageError
 from searchkit.library.database import Database
 from searchkit.profile import Profile
+from searchkit.settings import DEFAULT_MODEL
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
 
@@ -78,6 +79,27 @@ def test_a_run_without_changes_does_not_load_the_model(library, docs, library_fo
         raise AssertionError("the model was opened")
 
     assert Library(library_folder, open_model=refuse).index([docs]).unchanged == 3
+
+
+@pytest.mark.parametrize("model", [None, "./model"])
+def test_a_library_opens_its_model_once(library_folder, docs, tmp_path, monkeypatch, model):
+    """However it is asked for: to index, answer and refresh, by a relative path and by the stored one."""
+    opened = []
+
+    class Classed(WordEmbedder):
+        def fingerprint(self):
+            return {**super().fingerprint(), "precision": "float32"}
+
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    library = Library(library_folder, open_model=lambda name: opened.append(name) or Classed(name))
+    library.index([docs], model=model)
+    library.query("laptop")
+    write(docs / "new.md", "A zebra crossed the yard.")
+    library.refresh()
+    library.index([docs])
+    library.query("zebra")
+    assert opened == [str(tmp_path / "model") if model else DEFAULT_MODEL]
 
 
 def test_equal_texts_are_embedded_once(library, docs, embedder):

@@ -262,6 +262,7 @@ def test_hits_below_the_profiles_threshold_are_left_out(library, docs):
         ("UPDATE texts SET text = CAST(x'ff41' AS TEXT) WHERE text_id = 3", "Could not decode"),
         ("UPDATE collections SET profile = '{'", "is no JSON"),
         ("DROP TABLE loose_texts", None),
+        ("UPDATE snapshots SET search = '7'", None),
         ("DELETE FROM vectors WHERE text_id = 3", "1 passages have no vector"),
     ],
 )

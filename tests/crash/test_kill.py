@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 
 from searchkit.collection.library import Library
-from searchkit.library.database import HOLDER_NAME, Database
+from searchkit.library.database import Database
+from searchkit.library.lock import HOLDER_NAME
+from searchkit.vector_index.protocol import IVF
 from tests.fakes import WordEmbedder
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 RANDOM_KILLS = 100
+PUBLISH_STEPS = 16  # the last ones: writing, naming and noting a snapshot, sweeping
 QUERIES = ["item 7 costs", "edited just now", "moved words", "added afterwards", "what weighs 3"]
 ROOT = Path(__file__).parents[2]
 
@@ -56,17 +59,16 @@ def open_library(folder: Path) -> Library:
     return Library(folder, open_model=lambda model: WordEmbedder())
 
 
-def start(library: Path, docs: Path, kill_at: int = 0, *, ahead: bool = False) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.crash.victim", str(library), str(docs), str(kill_at)]
-    command += ["ahead"] if ahead else []
+def start(library: Path, docs: Path, kill_at: int = 0, *how: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.crash.victim", str(library), str(docs), str(kill_at), *how]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "started\n"
     return process
 
 
-def run(library: Path, docs: Path, kill_at: int = 0, *, ahead: bool = False) -> int:
+def run(library: Path, docs: Path, kill_at: int = 0, *how: str) -> int:
     """Run the victim to its end. Returns: how many steps it took; 0 when it was killed."""
-    with start(library, docs, kill_at, ahead=ahead) as process:
+    with start(library, docs, kill_at, *how) as process:
         out, _ = process.communicate()
     return int(out) if out else 0
 
@@ -133,13 +135,29 @@ def test_a_run_with_other_processes_reading_killed_at_any_step_is_recovered_from
     """Commits fall at the same places whoever reads; every seventh step is tried, for the time it takes."""
     library = scene["folder"] / "ahead"
     shutil.copytree(scene["before"], library)
-    assert run(library, scene["docs"], ahead=True) == scene["steps"]
+    assert run(library, scene["docs"], 0, "ahead") == scene["steps"]
     assert state(library) == scene["expected"]
     shutil.rmtree(library)
     for kill_at in range(1, scene["steps"] + 1, 7):
         shutil.copytree(scene["before"], library)
-        assert run(library, scene["docs"], kill_at, ahead=True) == 0, f"step {kill_at} did not kill"
+        assert run(library, scene["docs"], kill_at, "ahead") == 0, f"step {kill_at} did not kill"
         recover_and_compare(library, scene)
+        shutil.rmtree(library)
+
+
+def test_a_publish_of_codes_killed_at_any_step_is_recovered_from(scene):
+    library = scene["folder"] / "codes"
+    shutil.copytree(scene["before"], library)
+    assert run(library, scene["docs"], 0, "codes") == scene["steps"]
+    expected = state(library)
+    assert open_library(library).show().snapshot.kind == IVF and expected[:2] == scene["expected"][:2]
+    shutil.rmtree(library)
+    for kill_at in range(scene["steps"] - PUBLISH_STEPS, scene["steps"] + 1):
+        shutil.copytree(scene["before"], library)
+        assert run(library, scene["docs"], kill_at, "codes") == 0, f"step {kill_at} did not kill"
+        assert open_library(library).verify() == []
+        run(library, scene["docs"], 0, "codes")
+        assert state(library) == expected
         shutil.rmtree(library)
 
 

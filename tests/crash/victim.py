@@ -62,8 +62,10 @@ def main() -> None:
     )
     index_pipeline.SMALLEST_BATCH = 1
     choose.TAIL_ROWS = 10  # and a new snapshot at the end
-    if len(sys.argv) > 4:
+    if "ahead" in sys.argv:
         extraction.WORTH_PROCESSES_S = 0.0  # other processes read, however little there is
+    if "codes" in sys.argv:
+        choose.FLAT_BYTES = 0  # what is published are codes, however few
     watch(kill_at)
     print("started", flush=True)
     Library(library, open_model=lambda model: WordEmbedder()).index([docs])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from searchkit.collection import sources
+from searchkit.collection import index_pipeline
 from searchkit.collection.library import Library
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
@@ -74,7 +74,7 @@ def test_links_that_loop_or_leave_are_named_and_not_followed(library_folder, tmp
 def test_a_file_that_vanishes_between_plan_and_reading_is_named(library_folder, tmp_path, monkeypatch):
     docs = write(tmp_path / "docs" / "gone.md", "Soon gone.").parent
     write(docs / "stays.md", "Stays here.")
-    digest = sources.sha256_of
+    digest = index_pipeline.sha256_of
 
     def digest_and_delete(source):
         found = digest(source)
@@ -82,7 +82,7 @@ def test_a_file_that_vanishes_between_plan_and_reading_is_named(library_folder, 
             source.path.unlink()
         return found
 
-    monkeypatch.setattr(sources, "sha256_of", digest_and_delete)
+    monkeypatch.setattr(index_pipeline, "sha256_of", digest_and_delete)
     report = opened(library_folder).index([docs])
     assert report.added == 1 and "vanished" in report.failed[0].reason
 

@@ -94,6 +94,17 @@ def test_an_older_library_is_migrated_when_read(library_folder, monkeypatch):
     assert applied == [*KNOWN, "m002_added_later"]
 
 
+def test_an_older_library_that_may_not_be_written_says_who_can_help(open_folder, unprivileged, monkeypatch):
+    library = open_folder / "library"
+    Database.write(library).close()
+    library.chmod(0o555)
+    monkeypatch.setattr(database, "KNOWN", (*KNOWN, "m999_added_later"))
+    with unprivileged(), pytest.raises(LibraryError, match="an older searchkit wrote") as raised:
+        Database.read(library)
+    assert not isinstance(raised.value, LibraryNotWritable)
+    assert f"searchkit collections --library {library}" in raised.value.remedy
+
+
 def test_a_library_that_is_just_being_made_is_not_there_yet(library_folder):
     library_folder.mkdir()
     sqlite3.connect(library_folder / FILE_NAME).close()

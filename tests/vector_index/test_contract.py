@@ -1,5 +1,7 @@
 """One suite over every vector index; a plain sort of all inner products is the judge."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -159,3 +161,23 @@ def test_nothing_is_left_when_all_is_removed(make, ids, vectors):
 def test_an_empty_index_answers(make):
     one = make(NONE, np.empty((0, DIM), np.float32)).search(np.ones((1, DIM), np.float32), 5, without=NONE)[0]
     assert len(one.ids) == 0
+
+
+@pytest.mark.parametrize("dropped", [1, ROWS // 2, ROWS - 5])
+def test_an_exact_scan_without_some_rows_is_that_of_the_others(ids, vectors, queries, dropped):
+    """Few that stay are picked out, many are compared with all."""
+    kept = np.arange(ROWS) >= dropped
+    (found,) = ExactIndex(ids, vectors).search(queries[:1], 10, without=ids[~kept])
+    (expected,) = ExactIndex(ids[kept], vectors[kept]).search(queries[:1], 10, without=NONE)
+    assert found.ids.tolist() == expected.ids.tolist()
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+
+
+def test_one_removed_row_does_not_copy_the_others(ids, vectors, queries):
+    index = ExactIndex(ids, vectors)
+    index.search(queries[:1], 10, without=ids[:1])  # what is imported on first use is no copy
+    tracemalloc.start()
+    index.search(queries[:1], 10, without=ids[:1])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < vectors.nbytes / 3

@@ -56,11 +56,19 @@ def test_a_failed_write_leaves_the_published_file_alone(tmp_path):
 
     def break_off(path):
         path.write_bytes(b"half")
-        raise OSError("disk full")
+        raise error
 
-    with pytest.raises(OSError, match="disk full"):
-        publish(final, break_off)
-    assert final.read_bytes() == before
+    for error in (OSError("disk full"), KeyboardInterrupt("disk full")):
+        with pytest.raises(type(error), match="disk full"):
+            publish(final, break_off)
+        assert final.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [final]  # a full disk is not filled further by every try
+
+
+def test_what_a_killed_write_left_is_swept(tmp_path):
+    final = tmp_path / file_name(1, 1, 7)
+    publish(final, write)
+    (tmp_path / f"{final.name}.part").write_bytes(b"half")
     assert sweep(tmp_path, {final.name}) == [f"{final.name}.part"]
 
 
