@@ -5,9 +5,7 @@ It knows connections, transactions, locks and versions, and not what the tables 
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import sqlite3
 import sys
 import time
@@ -16,15 +14,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchkit.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryNotWritable, LibraryTooNew
-from searchkit.library.migrations import APPLICATION_ID, APPLIED, KNOWN, apply
+from searchkit.errors import (
+    LibraryBusy,
+    LibraryDamaged,
+    LibraryError,
+    LibraryNotWritable,
+    LibraryTooNew,
+    QueryInvalid,
+)
+from searchkit.library.lock import acquire, not_writable, release
+from searchkit.library.migrations import APPLICATION_ID, APPLIED, KNOWN, WORDS, apply
+from searchkit.library.words import words
 
 if TYPE_CHECKING:
     import filelock
 
 FILE_NAME = "library.db"
-LOCK_NAME = "writer.lock"
-HOLDER_NAME = "writer.json"
 
 PAGE_SIZE = 32_768
 MIGRATION_WAIT_S = 10.0
@@ -99,7 +104,7 @@ class Database:
                 f"the Library's folder {folder} cannot be made: {error.strerror}",
                 remedy="name a folder you may write to: --library DIR",
             ) from error
-        lock = _acquire(folder, wait_s, on_wait)
+        lock = acquire(folder, wait_s, on_wait)
         try:
             with _translated(folder):
                 connection = sqlite3.connect(folder / FILE_NAME, isolation_level=None, timeout=BUSY_MS / 1000)
@@ -117,8 +122,7 @@ class Database:
         """Close the connection and let the next writer in."""
         self._connection.close()
         if self._lock is not None:
-            (self.folder / HOLDER_NAME).unlink(missing_ok=True)
-            self._lock.release()
+            release(self.folder, self._lock)
             self._lock = None
 
     def __enter__(self) -> Database:
@@ -158,6 +162,20 @@ class Database:
             some = wanted[i : i + part]
             found += self.rows(sql.format(",".join("?" * len(some))), [*before, *some])
         return found
+
+    def matches(self, sql: str, parameters: Sequence[object]) -> list[Row]:
+        """All rows of a full-text query. Raises: QueryInvalid: SQLite cannot read its expression."""
+        try:
+            with _translated(self.folder):
+                return self._connection.execute(sql, parameters).fetchall()
+        except LibraryDamaged as error:
+            cause = error.__cause__
+            if getattr(cause, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+                raise
+            raise QueryInvalid(
+                f"the full-text expression cannot be read: {cause}",
+                remedy="ask in plain words, without --fts; or see https://sqlite.org/fts5.html, section 3",
+            ) from cause
 
     def define(self, name: str, function: Callable[..., object], arguments: int) -> None:
         """Let SQL on this connection call a pure function that never raises."""
@@ -269,6 +287,7 @@ def _applied(connection: sqlite3.Connection, folder: Path) -> list[str]:
 
 def _prepare_for_writing(connection: sqlite3.Connection, folder: Path) -> None:
     applied = _applied(connection, folder)
+    connection.create_function(WORDS, 1, words, deterministic=True)
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # only has an effect on a new file
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -276,54 +295,6 @@ def _prepare_for_writing(connection: sqlite3.Connection, folder: Path) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     if len(applied) < len(KNOWN):
         apply(connection)
-
-
-# -------------------------------------------------------------------- the writer's lock
-
-
-def _acquire(folder: Path, wait_s: float, on_wait: Callable[[str], None] | None) -> filelock.BaseFileLock:
-    """Take the lock. The operating system gives it back when the holder dies, however it dies."""
-    import filelock  # only writers pay for it
-
-    lock = filelock.FileLock(folder / LOCK_NAME)
-    try:
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            if wait_s <= 0:
-                raise
-            if on_wait is not None:
-                on_wait(_holder(folder))
-            lock.acquire(timeout=wait_s, poll_interval=0.2)
-    except filelock.Timeout:
-        raise LibraryBusy(
-            f"the Library in {folder} is being written by {_holder(folder)}",
-            remedy="run the same command again when it is done, or give it more patience: --wait SECONDS",
-        ) from None
-    except OSError as error:
-        raise LibraryNotWritable(
-            f"the Library in {folder} cannot be locked for writing: {error.strerror or error}",
-            remedy="name a folder you may write to: --library DIR",
-        ) from error
-    holder = {
-        "pid": os.getpid(),
-        "command": shlex.join(sys.argv),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
-    try:
-        (folder / HOLDER_NAME).write_text(json.dumps(holder), encoding="utf-8")
-    except OSError as error:
-        lock.release()
-        raise _not_writable(folder, str(error.strerror or error)) from error
-    return lock
-
-
-def _holder(folder: Path) -> str:
-    try:
-        holder = json.loads((folder / HOLDER_NAME).read_text(encoding="utf-8"))
-        return f"process {holder['pid']} since {holder['since']} ({holder['command']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
 
 
 # -------------------------------------------------------------------- errors
@@ -357,13 +328,6 @@ def _require_utf8(folder: Path) -> None:
         ) from None
 
 
-def _not_writable(folder: Path, reason: str) -> LibraryNotWritable:
-    return LibraryNotWritable(
-        f"the Library in {folder} cannot be written: {reason}; what was committed before is kept",
-        remedy="mend space or permissions there, then run the same command again: it goes on",
-    )
-
-
 @contextmanager
 def _translated(folder: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours; leave every other exception as it is."""
@@ -372,7 +336,7 @@ def _translated(folder: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
-            raise _not_writable(folder, str(error)) from error
+            raise not_writable(folder, str(error)) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise LibraryBusy(
                 f"the Library in {folder} stayed locked for {BUSY_MS // 1000} s: {error}",

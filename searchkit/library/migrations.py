@@ -18,6 +18,22 @@ APPLICATION_ID = 0x53_4B_49_54  # "SKIT", so that `file` and we can tell our dat
 SET = "searchkit"
 APPLIED = f"SELECT name FROM _sqlite_migrations WHERE migration_set = '{SET}'"
 
+WORDS = "fulltext_words"  # library/words.py, which every connection that writes must define
+FULL_TEXT = (
+    """CREATE VIRTUAL TABLE fulltext USING fts5(
+         context, text, content='', tokenize="unicode61 remove_diacritics 2")""",
+    f"""CREATE TRIGGER texts_into_fulltext AFTER INSERT ON texts BEGIN
+          INSERT INTO fulltext (rowid, context, text)
+          VALUES (new.text_id, {WORDS}(new.context), {WORDS}(new.text));
+        END""",
+    f"""CREATE TRIGGER texts_out_of_fulltext AFTER DELETE ON texts BEGIN
+          INSERT INTO fulltext (fulltext, rowid, context, text)
+          VALUES ('delete', old.text_id, {WORDS}(old.context), {WORDS}(old.text));
+        END""",
+    f"""INSERT INTO fulltext (rowid, context, text)
+        SELECT text_id, {WORDS}(context), {WORDS}(text) FROM texts""",
+)
+
 
 def m001_first_schema(tables: Tables) -> None:
     """Sources, documents, texts, passages, vectors of record, snapshots."""
@@ -37,7 +53,13 @@ def m002_snapshots_are_tuned(tables: Tables) -> None:
     tables.execute("ALTER TABLE snapshots ADD COLUMN search TEXT NOT NULL DEFAULT '{}'")  # JSON object
 
 
-MIGRATIONS = (m001_first_schema, m002_snapshots_are_tuned)
+def m003_full_text(tables: Tables) -> None:
+    """An index of the words of all texts, without a copy of them, kept in step by triggers."""
+    for statement in FULL_TEXT:
+        tables.execute(statement)
+
+
+MIGRATIONS = (m001_first_schema, m002_snapshots_are_tuned, m003_full_text)
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
 
 
