@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,15 @@ STEP = 20_000  # rows a transaction
 TEXT = "A passage of the usual length, so that the database is as large as a real one. " * 4
 
 
-def store(folder: Path, base: Float32Matrix) -> None:
-    """Make a Library of one Collection; row i becomes passage i + 1, a fresh file gives out ids in order."""
+def store(folder: Path, base: Float32Matrix, texts: Sequence[str] | None = None) -> None:
+    """Make a Library of one Collection; row i becomes passage i + 1, a fresh file gives out ids in order.
+
+    texts: of the rows; None for filling that nobody searches for, and that is not indexed as full text.
+    """
     with Database.write(folder) as db:
         with db.transaction() as tx:
+            if texts is None:
+                tx.run("DROP TRIGGER texts_into_fulltext")
             recipe = catalogue.put_recipe(tx, {"weights": "given"}, base.shape[1])
             collection = tx.run(
                 "INSERT INTO collections (name, profile, model, recipe_id) VALUES ('given', '{}', '', ?)",
@@ -43,7 +49,14 @@ def store(folder: Path, base: Float32Matrix) -> None:
             with db.transaction() as tx:
                 tx.run_many(
                     "INSERT INTO texts (text_id, hash, context, text) VALUES (?, ?, '', ?)",
-                    ((i, hashlib.sha256(str(i).encode()).digest(), f"{i} {TEXT}") for i in ids),
+                    (
+                        (
+                            i,
+                            hashlib.sha256(str(i).encode()).digest(),
+                            texts[i - 1] if texts else f"{i} {TEXT}",
+                        )
+                        for i in ids
+                    ),
                 )
                 tx.run_many(
                     "INSERT INTO vectors (recipe_id, text_id, truncated, vector) VALUES (?, ?, 0, ?)",

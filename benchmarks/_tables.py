@@ -60,6 +60,11 @@ def query_latency() -> str:
     return _each("query_latency", _query_latency)
 
 
+def hybrid() -> str:
+    """Words and vectors, fused and alone."""
+    return _each("hybrid", _hybrid)
+
+
 def sample_corpus() -> str:
     """Answers on sample_corpus."""
     return _each("sample_corpus", _sample_corpus)
@@ -282,6 +287,21 @@ def _query_latency(found: Figures) -> str:
     return "\n\n".join(parts) + _absent(found)
 
 
+def _hybrid(found: Figures) -> str:
+    rows = [
+        (name, mode, *(f"{one[mode][measure]:.2f}" for measure in ("ndcg@10", "recall@100", "mrr")))
+        for name, one in [*found["sets"].items(), ("mean", found["mean"])]
+        for mode in ("vector", "text", "hybrid")
+    ]
+    equal = all(one["vector_arm_equals_numpy"] for one in found["sets"].values())
+    gain = found["gain_over_better_arm"]
+    return (
+        f"{_table(('set', 'mode', 'nDCG@10', 'recall@100', 'MRR'), rows)}\n\n"
+        f"Hybrid against the better arm of each set: {gain['mean']:+.2f} points of nDCG@10 on average, "
+        f"{gain['worst']:+.2f} at worst. The vector arm {'is' if equal else 'IS NOT'} that of a numpy scan."
+    )
+
+
 def _sample_corpus(found: Figures) -> str:
     row = (found["profile"], f"{found['in_top_5']:.3f}", f"{found['first']:.3f}", f"{found['mrr@10']:.3f}")
     return _table(("profile", "in the first five", "first", "MRR@10"), [row])
@@ -291,7 +311,7 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
+        query_latency, hybrid, sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip
 

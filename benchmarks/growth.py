@@ -16,6 +16,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,9 @@ def main() -> None:
     rows = [measure(size, model=model) for size in sizes]
     about = {"model": "default" if model else "fake", "texts_embedded_by_the_model": model}
     report(name, {**about, "sizes": rows}, save=arguments.save)
-    if arguments.save:
+    if arguments.save and find_spec("matplotlib") is None:
+        print("no plot: matplotlib is not installed", file=sys.stderr)
+    elif arguments.save:
         results = ROOT / "benchmarks" / "results"
         kept = {
             label: json.loads(path.read_text(encoding="utf-8"))["sizes"]

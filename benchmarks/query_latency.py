@@ -47,6 +47,7 @@ from searchkit.embedding.sources import find_model
 from searchkit.settings import DEFAULT_MODEL
 
 OURS = "searchkit"
+VECTOR = "searchkit --vector"  # the same Library, asked as the peers are: by meaning only
 PEERS = ("txtai", "chroma", "chroma-onnx", "lancedb")
 K = 10
 CHARACTERS = 80  # of pieces that this script embeds itself
@@ -82,7 +83,7 @@ def main() -> None:
     parser.add_argument("--stores", type=Path, help="folder to keep the stores in, and to find them again")
     parser.add_argument("--repeats", type=int, default=5, help="cold processes of each; 0 only builds")
     parser.add_argument("--questions", type=int, default=200, help="warm")
-    parser.add_argument("--contenders", default=",".join((OURS, *PEERS)))
+    parser.add_argument("--contenders", default=",".join((OURS, VECTOR, *PEERS)))
     parser.add_argument("--save", action="store_true", help="keep the figures in results/")
     add_pythons(parser, "peers", "onnx")
     arguments = parser.parse_args()
@@ -135,8 +136,11 @@ class Stores:
             try:
                 if name == "chroma-onnx":
                     self._models[name] = str(make_chroma_onnx(folder, model, arguments.onnx_python))
+                if name == VECTOR:
+                    built = folder / f"{OURS}.built"
                 if not built.is_file():
-                    packages = self._build_ours(texts, vectors) if name == OURS else self._build_peer(name)
+                    ours = name in (OURS, VECTOR)
+                    packages = self._build_ours(texts, vectors) if ours else self._build_peer(name)
                     built.write_text(json.dumps(packages), encoding="utf-8")
                     took = time.perf_counter() - started
                     print(f"{name}: {len(texts)} passages in {took:.1f} s, vectors given")
@@ -150,13 +154,15 @@ class Stores:
     def query_command(self, name: str, text: str) -> list[str]:
         """The whole process that answers one question."""
         store = str(self._folder / name)
-        if name == OURS:
-            return searchkit_command("query", text, "-k", str(K), "--library", store, "--json")
+        if name in (OURS, VECTOR):
+            mode = ["--vector"] if name == VECTOR else []
+            store = str(self._folder / OURS)
+            return searchkit_command("query", text, "-k", str(K), "--library", store, "--json", *mode)
         return module_command(self._python, "_stores", name, "query", store, self._models[name], text)
 
     def names_in(self, name: str, stdout: str) -> list[str]:
         """The rows that a process of `query_command` answered with."""
-        if name != OURS:
+        if name not in (OURS, VECTOR):
             found: list[str] = json.loads(stdout.strip().splitlines()[-1])
             return found
         return [row_of(hit["document"]) for hit in json.loads(stdout)["hits"]]
@@ -164,8 +170,10 @@ class Stores:
     def ask_warm(self, name: str, stack: ExitStack) -> Callable[[str], tuple[list[str], float]]:
         """What asks an open store: a worker for peers, and for ours too, so that all pay alike."""
         store = str(self._folder / name)
-        if name == OURS:
-            worker = stack.enter_context(Worker(module_command(sys.executable, "_ours", store, str(K))))
+        if name in (OURS, VECTOR):
+            mode = "vector" if name == VECTOR else "hybrid"
+            command = module_command(sys.executable, "_ours", str(self._folder / OURS), str(K), mode)
+            worker = stack.enter_context(Worker(command))
         else:
             command = module_command(self._python, "_stores", name, "serve", store, self._models[name])
             worker = stack.enter_context(Worker(command))

@@ -108,23 +108,33 @@ class Hit:
     """A Passage that answers a query."""
 
     rank: int  # from 1
-    score: float  # cosine, larger is better
+    score: float  # what Hits are ranked by, larger is better: see QueryResult.mode
     document: str  # Document.name
     passage_id: int
     heading: str
     start: int
     end: int
     text: str
+    cosine: float | None = None  # None where the query was not embedded
+    bm25: float | None = None  # None where none of the query's words led here
     metadata: Metadata = field(default_factory=lambda: NO_METADATA)
+
+
+MODES = ("hybrid", "vector", "text", "fts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryResult:
-    """The Hits of one query, best first."""
+    """The Hits of one query, best first.
+
+    mode: what their scores are. 'vector' the cosine; 'text' and 'fts' BM25; 'hybrid' the cosine and something
+    for the words in common, BM25 on a scale that follows the cosines found (collection/query_pipeline.py).
+    """
 
     query: str
     collection: str
     profile: str
     model: str
     took_ms: float
+    mode: str = "vector"
     hits: tuple[Hit, ...] = field(default=())

@@ -94,7 +94,7 @@ def print_hits(result: QueryResult, snippets: Sequence[str]) -> None:
 
     out = console()
     if not result.hits:
-        out.print(f"No passages in collection '{result.collection}'.")
+        out.print(f"Nothing was found in collection '{result.collection}'.")
         return
     shown = table("#", "score", "document", "passage")
     for hit, snippet in zip(result.hits, snippets, strict=True):
@@ -105,5 +105,7 @@ def print_hits(result: QueryResult, snippets: Sequence[str]) -> None:
         passage.append(clean(snippet), style="not dim")
         shown.add_row(str(hit.rank), f"{hit.score:.3f}", place, passage)
     out.print(shown)
-    about = f"{result.collection} · {result.profile} · {result.model} · {result.took_ms:.0f} ms"
+    about = (
+        f"{result.collection} · {result.profile} · {result.model} · {result.mode} · {result.took_ms:.0f} ms"
+    )
     out.print(Text(about, style="dim"))

@@ -10,6 +10,7 @@ from searchkit.cli import options, output
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Library
+    from searchkit.library.filter_grammar import Filter
 
 
 @click.command("query")
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 @click.option(
     "-k", type=click.IntRange(min=1), metavar="N", help="How many passages.  [default: the profile's]"
 )
+@options.mode_options
+@options.filter_options
 @options.profile_option("Ask under another profile's query instruction.")
 @options.model_option
 @options.library_option
@@ -26,6 +29,8 @@ def query_command(
     text: str,
     collection: str | None,
     k: int | None,
+    mode: str | None,
+    where: Filter | str,
     profile: str | None,
     model: str | None,
     library: Library,
@@ -36,8 +41,20 @@ def query_command(
     \b
     searchkit query "how do I get a new laptop"
     searchkit query "VPN drops every hour" -c support-tickets -k 5 --json
+    searchkit query E-204 --text --since 3m --where "status != solved"
+
+    Fields of a FILTER: path, document, type, title, heading, page, size, modified, created, author, language,
+    tags, and every name in front matter, properties and table columns. Comparisons: = != < <= > >= in has
+    contains glob exists, joined by and, or, not and brackets.
     """
-    asked: dict[str, Any] = {"collection": collection, "k": k, "profile": profile, "model": model}
+    asked: dict[str, Any] = {
+        "collection": collection,
+        "k": k,
+        "profile": profile,
+        "model": model,
+        "mode": mode or "hybrid",
+        "where": where,
+    }
     if as_json:
         output.print_json(library.query(text, **asked))
     else:

@@ -40,9 +40,8 @@ LARGEST_PENDING = 16 << 20  # characters of text waiting to be embedded: bounds 
 AHEAD_CHARACTERS = 16 << 20  # read, cut, and not yet taken
 
 # A file changed within the grain of the file system's clock (FAT: 2 s) can change again under the same
-# time stamp.
+# time stamp: the stamp is stored negative, which no file's equals, and the file is hashed the next time.
 CLOCK_GRAIN_NS = 2_000_000_000
-UNSETTLED = -1
 
 SPECIAL_TOKENS = 4  # room for start and end tokens and for a token that forms across a border
 SMALLEST_CAPACITY = 16  # tokens of text
@@ -285,7 +284,7 @@ class IndexPipeline:
 
     def _settled(self, state: FileState) -> FileState:
         fresh = state.mtime_ns > self._started_ns - CLOCK_GRAIN_NS
-        return replace(state, mtime_ns=UNSETTLED) if fresh else state
+        return replace(state, mtime_ns=-state.mtime_ns) if fresh else state
 
     def _count_file(self, file: FileToRead) -> None:
         self._files_done += 1

@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from searchkit import settings
-from searchkit.arrays import Float32Vector
-from searchkit.collection import query_pipeline, recipe, recovery, snippet
+from searchkit.collection import recovery, snippet
+from searchkit.collection.asking import Answer, Question, answer
 from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.errors import CollectionNotFound, ModelError, RecipeMismatch, UsageError, near_names
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
+from searchkit.library import fulltext
 from searchkit.library.collections import Counts, StoredCollection, StoredSnapshot, StoredSource
 from searchkit.library.database import Database, exists
 from searchkit.profile import Profile
@@ -28,6 +29,7 @@ from searchkit.records import Failure, IndexReport, QueryResult
 if TYPE_CHECKING:
     from searchkit.collection.index_pipeline import OnProgress
     from searchkit.documents.discover import Discovery
+    from searchkit.library.filter_grammar import Filter
 
 # Models of up to this many dimensions are small enough to read every sentence shown, on a CPU as well;
 # for larger ones the sentence is chosen by its words.
@@ -58,16 +60,6 @@ class Patience:
 
 
 NO_PATIENCE = Patience()
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """An answered query with what is needed to look into its Hits."""
-
-    result: QueryResult
-    embedder: Embedder
-    vector: Float32Vector  # (dim,)
-    document_instruction: str
 
 
 class Library:
@@ -168,82 +160,55 @@ class Library:
         k: int | None = None,
         profile: Profile | str | Path | None = None,
         model: str | Path | None = None,
+        mode: str = "hybrid",
+        where: str | Filter = "",
     ) -> QueryResult:
-        """Find the passages nearest to a query.
+        """Find the passages that answer a query.
 
         collection: default the only one, or 'company-docs'. k: default the Profile's. profile: another
         query Instruction for the same stored vectors. model: must give the space they are in.
-        Raises: QueryInvalid, CollectionNotFound, RecipeMismatch, LibraryError.
+        mode: 'hybrid' by meaning and by words, 'vector' by meaning only, 'text' by words only, which needs
+        no model, 'fts' by an expression in SQLite's FTS5 syntax. where: which passages may be found, as
+        library/filter_grammar.py says; there are k Hits where k may be, and by words where k hold one.
+        Raises: QueryInvalid, FilterInvalid, CollectionNotFound, RecipeMismatch, LibraryError.
         """
-        return self._ask(text, collection, k, _profile(profile), model).result
+        return self._answer(
+            Question(
+                text=text,
+                collection=collection,
+                k=k,
+                profile=_profile(profile),
+                model=model,
+                mode=mode,
+                where=where,
+            )
+        ).result
 
     def query_with_sentences(
-        self,
-        text: str,
-        *,
-        collection: str | None = None,
-        k: int | None = None,
-        profile: Profile | str | Path | None = None,
-        model: str | Path | None = None,
+        self, text: str, *, profile: Profile | str | Path | None = None, **asked: Any
     ) -> tuple[QueryResult, list[str]]:
-        """Like query, and for each Hit the sentence of its passage that answers best."""
-        asked = self._ask(text, collection, k, _profile(profile), model)
-        if not asked.result.hits:
-            return asked.result, []
-        if asked.embedder.device == "cpu" and asked.embedder.dim > LIGHT_DIM:
-            return asked.result, snippet.overlapping_sentences(asked.result.hits, asked.result.query)
-        embed = partial(asked.embedder.embed, instruction=asked.document_instruction)
-        return asked.result, snippet.best_sentences(asked.result.hits, asked.vector, embed)
+        """Like query, with its arguments, and for each Hit the sentence of its passage that answers best."""
+        found = self._answer(Question(text=text, profile=_profile(profile), **asked))
+        hits, embedder = found.result.hits, found.embedder
+        if not hits:
+            return found.result, []
+        if (
+            embedder is None
+            or found.vector is None
+            or (embedder.device == "cpu" and embedder.dim > LIGHT_DIM)
+        ):
+            return found.result, snippet.overlapping_sentences(hits, found.result.query)
+        embed = partial(embedder.embed, instruction=found.document_instruction)
+        return found.result, snippet.best_sentences(hits, found.vector, embed)
 
-    def _ask(
-        self,
-        text: str,
-        collection: str | None,
-        k: int | None,
-        profile: Profile | None,
-        model: str | Path | None,
-    ) -> _Asked:
-        started = time.perf_counter()
-        text = query_pipeline.checked_query(text)
+    def _answer(self, question: Question) -> Answer:
         with Database.read(self.folder) as db:
-            while True:
-                chosen = self._chosen(db, collection)
-                asked = profile or Profile.from_dict(chosen.profile)
-                wanted = query_pipeline.checked_k(asked.k if k is None else k)
-                embedder = self._fitting_embedder(chosen, asked, model)
-                vector = embedder.embed([text], embedder.instruction_for(asked, "query"))[0]
-                with db.one_state():
-                    # While the model was loading, the Collection may have been made anew in another space.
-                    now = catalogue.collection_named(db, chosen.name)
-                    if now is None or now.recipe_id != chosen.recipe_id:
-                        continue
-                    opened = recovery.open_snapshot(db, now)
-                    hits = query_pipeline.search(db, now, vector, wanted, opened)
-                break
-        result = QueryResult(
-            query=text,
-            collection=chosen.name,
-            profile=asked.name,
-            model=str(model or chosen.model),
-            took_ms=round((time.perf_counter() - started) * 1000, 1),
-            hits=tuple(hit for hit in hits if asked.threshold is None or hit.score >= asked.threshold),
-        )
-        return _Asked(result, embedder, vector, embedder.instruction_for(asked, "document"))
-
-    def _fitting_embedder(
-        self, collection: StoredCollection, profile: Profile, model: str | Path | None
-    ) -> Embedder:
-        """The model for a Collection's space. Raises: RecipeMismatch naming what differs."""
-        name = str(model) if model is not None else collection.model
-        embedder = self._embedder(name, collection.recipe.get("precision"), "quick")
-        recipe.require_same(
-            collection.name,
-            collection.recipe,
-            recipe.recipe_of(embedder, profile),
-            remedy=f"query it as it was indexed: leave out --model and --profile; or embed it anew under "
-            f"another name: searchkit index FOLDER -c {collection.name}-2 --model {embedder.model}",
-        )
-        return embedder
+            return answer(
+                db,
+                question,
+                lambda db: self._chosen(db, question.collection),
+                lambda model, space: self._embedder(model, space, "quick"),
+            )
 
     # ---------------------------------------------------------------- looking after it
 
@@ -289,16 +254,22 @@ class Library:
         """
         with Database.read(self.folder) as db, db.one_state():
             chosen = [self._named(db, collection)] if collection else catalogue.collections(db)
-            found = db.problems()
+            found = db.problems() + fulltext.problems(db)
             for one in chosen:
                 found += recovery.problems(db, one)
             return found
 
     def rebuild(self, collection: str | None = None, *, patience: Patience = NO_PATIENCE) -> list[str]:
-        """Write snapshots anew from the vectors of record; nothing is embedded. Returns: names done."""
+        """Write snapshots and full text anew from stored vectors and texts; nothing is embedded.
+
+        Returns: names of the Collections done.
+        """
         Database.read(self.folder).close()
         with self._write(patience) as db:
             chosen = [self._named(db, collection)] if collection else catalogue.collections(db)
+            if collection is None or fulltext.problems(db):
+                with db.transaction() as tx:
+                    fulltext.rebuild(tx)
             for one in chosen:
                 recovery.publish(db, one)
             recovery.sweep(db)

@@ -37,6 +37,9 @@ MIGRATION_POLL_S = 0.05
 MAPPED_BYTES = (2 << 30) - (64 << 10)  # the most that SQLite maps by default
 BUSY_MS = 30_000  # a checkpoint of a large WAL can hold the file this long on a slow disk
 
+# What SQLite's errors about a full-text expression begin with.
+_OF_EXPRESSIONS = ("fts5:", "no such column:", "unterminated string", "unknown special query:")
+
 Row = tuple[Any, ...]
 
 
@@ -170,7 +173,7 @@ class Database:
                 return self._connection.execute(sql, parameters).fetchall()
         except LibraryDamaged as error:
             cause = error.__cause__
-            if getattr(cause, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+            if not str(cause).startswith(_OF_EXPRESSIONS):
                 raise
             raise QueryInvalid(
                 f"the full-text expression cannot be read: {cause}",
@@ -346,6 +349,11 @@ def _translated(folder: Path) -> Iterator[None]:
             raise LibraryNotWritable(
                 f"the Library in {folder} cannot be opened: {error}",
                 remedy="check the folder's permissions, or name another: --library DIR",
+            ) from error
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CORRUPT_VTAB:
+            raise LibraryDamaged(
+                f"the full text in {folder / FILE_NAME} is damaged: {error}",
+                remedy="make it anew from the stored texts with: searchkit rebuild",
             ) from error
         if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise LibraryDamaged(

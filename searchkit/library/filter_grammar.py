@@ -21,7 +21,7 @@ from typing import TypeAlias
 from searchkit.errors import FilterInvalid
 
 MAX_CHARACTERS = 10_000
-MAX_DEPTH = 50  # of brackets and "not"
+MAX_DEPTH = 12  # of brackets and "not": SQLite's own parser ends at some 40 of the levels made of them
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "has", "contains", "glob")
 _KEYWORDS = {"and", "or", "not", "in", "exists", "has", "contains", "glob"}
@@ -134,11 +134,13 @@ class _Parser:
 
     def _one(self) -> Filter:
         begun = self._now
+        found: Filter
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise self._wrong(f"more than {MAX_DEPTH} brackets and 'not' within each other", begun)
         if self._take("not"):
-            found: Filter = Not(self._one())
+            inner = self._one()
+            found = inner.inner if isinstance(inner, Not) else Not(inner)
         elif self._take("("):
             found = self._either()
             if not self._take(")"):

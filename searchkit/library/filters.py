@@ -7,13 +7,15 @@ regard to case, and `not` means exactly the rest: Documents that lack the field 
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 
 import numpy as np
@@ -59,12 +61,13 @@ _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?
 _AGO = re.compile(r"(\d{1,5})([dwmy])", re.IGNORECASE)
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
-_TRUTHS = "WHEN 'true' THEN '[true]' WHEN 'false' THEN '[false]'"  # whose value is 1 and 0
-_PASSAGES = """
-    FROM sources s CROSS JOIN files f ON f.source_id = s.source_id
-    CROSS JOIN documents d ON d.file_id = f.file_id CROSS JOIN passages p ON p.document_id = d.document_id
-    WHERE s.collection_id = ?1
-"""
+# The members of a value: itself where it is no list. Truth values are named, else they would be 1 and 0.
+_MEMBERS = """json_each(CASE j.type WHEN 'array' THEN j.value WHEN 'true' THEN '[true]'
+    WHEN 'false' THEN '[false]' ELSE json_array(j.value) END) e"""
+_MEMBER = "CASE e.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE e.value END"
+_JOINED = "FROM sources s CROSS JOIN files f USING (source_id) CROSS JOIN documents d USING (file_id)"
+_DOCUMENTS = f"{_JOINED} WHERE s.collection_id = ?1"
+_PASSAGES = f"{_JOINED} CROSS JOIN passages p USING (document_id) WHERE s.collection_id = ?1"
 
 
 def allowed_passages(db: Database, collection_id: int, wanted: Filter, *, now: float) -> Int64Vector:
@@ -75,46 +78,44 @@ def allowed_passages(db: Database, collection_id: int, wanted: Filter, *, now: f
     """
     for name, (function, arguments) in _FUNCTIONS.items():
         db.define(name, function, arguments)
-    made = _Condition(now, [collection_id])
+    made = _Condition(now, [collection_id], partial(_keys, db, collection_id))
     sql = made.of(wanted)
-    _require_known(db, collection_id, made.names)
     rows = db.scan(f"SELECT p.passage_id {_PASSAGES} AND {sql}", made.parameters)
     found = np.fromiter((row[0] for row in rows), dtype=np.int64)
     found.sort()
     return found
 
 
+def _keys(db: Database, collection_id: int, name: str) -> Sequence[str]:
+    """Names in the metadata that are `name` but for case. Raises: FilterInvalid: there is none."""
+    if name.isascii():  # SQLite can tell by itself, and need not look through all when it is there
+        has_key = f"""SELECT 1 {_DOCUMENTS} AND EXISTS (
+            SELECT 1 FROM json_each(d.metadata) j WHERE j.key = ?2 COLLATE NOCASE) LIMIT 1"""
+        if db.rows(has_key, (collection_id, name)):
+            return (name,)
+    known = metadata_names(db, collection_id)
+    if found := [one for one in known if fold(one) == fold(name)]:
+        return found
+    shown = ", ".join(list(dict.fromkeys([*FIELDS, *known]))[:FIELDS_SHOWN])
+    raise FilterInvalid(
+        f"no document has a field '{name}'{near_names(name, [*FIELDS, *known])}",
+        remedy=f"fields here: {shown}; names with blanks in double quotes",
+    )
+
+
 def metadata_names(db: Database, collection_id: int) -> list[str]:
     """Names in the metadata of a Collection's Documents, sorted."""
-    rows = db.rows(
-        """SELECT DISTINCT j.key FROM sources s JOIN files f USING (source_id)
-           JOIN documents d USING (file_id), json_each(d.metadata) j WHERE s.collection_id = ?""",
-        (collection_id,),
-    )
-    return sorted(str(row[0]) for row in rows)
-
-
-def _require_known(db: Database, collection_id: int, names: Sequence[str]) -> None:
-    if not names:
-        return
-    known = metadata_names(db, collection_id)
-    folded = {name.lower() for name in known}
-    for name in names:
-        if name.lower() not in folded:
-            shown = ", ".join(list(dict.fromkeys([*FIELDS, *known]))[:FIELDS_SHOWN])
-            raise FilterInvalid(
-                f"no document has a field '{name}'{near_names(name, [*FIELDS, *known])}",
-                remedy=f"fields here: {shown}; names with blanks in double quotes",
-            )
+    named = f"SELECT DISTINCT j.key {_JOINED}, json_each(d.metadata) j WHERE s.collection_id = ?1"
+    return sorted(str(row[0]) for row in db.rows(named, (collection_id,)))
 
 
 class _Condition:
     """A condition over the aliases p, d and f. Two-valued: no comparison in it is ever NULL."""
 
-    def __init__(self, now: float, parameters: list[object]) -> None:
+    def __init__(self, now: float, parameters: list[object], keys: Callable[[str], Sequence[str]]) -> None:
         self.parameters = parameters
-        self.names: list[str] = []  # in the metadata, named by who asks
         self._now = now
+        self._keys = keys  # a name that is asked for -> the names in the metadata
 
     def of(self, part: Filter) -> str:
         if isinstance(part, Not):
@@ -125,9 +126,7 @@ class _Condition:
             return f"(NOT {self.of(Comparison(part.field, '=', part.values))})"
         known = FIELDS.get(part.field.lower())
         if known is None:
-            name = part.field.removeprefix(METADATA_PREFIX)
-            self.names.append(name)
-            known = Field(METADATA, (name,))
+            known = Field(METADATA, tuple(self._keys(part.field.removeprefix(METADATA_PREFIX))))
         if isinstance(known.source, tuple):
             return self._in_metadata(known.kind, known.source, part)
         if part.operator == "exists":
@@ -140,12 +139,8 @@ class _Condition:
         if part.operator == "exists":
             test = "j.type <> 'null' AND j.value NOT IN ('', '[]', '{}')"
         else:
-            tests = [self._test(kind, "e.value", part, value) for value in part.values]
-            # A single value becomes a list of one: json_each of plain text is an error.
-            each = (
-                f"json_each(CASE j.type WHEN 'array' THEN j.value {_TRUTHS} ELSE json_array(j.value) END) e"
-            )
-            test = f"EXISTS (SELECT 1 FROM {each} WHERE {_joined('OR', tests)})"
+            tests = [self._test(kind, _MEMBER, part, value) for value in part.values]
+            test = f"EXISTS (SELECT 1 FROM {_MEMBERS} WHERE {_joined('OR', tests)})"
         keyed = f"SELECT 1 FROM json_each(d.metadata) j WHERE j.key COLLATE NOCASE IN ({keys})"
         return f"EXISTS ({keyed} AND {test})"
 
@@ -159,7 +154,7 @@ class _Condition:
         if kind in (TIME, DATED):
             zone = None if kind == TIME else UTC
             seconds = sql if kind == TIME else f"filter_seconds({sql})"
-            return self._within(seconds, operator, _required_span(part.field, value, self._now, zone))
+            return self._within(seconds, operator, _required_span(part, value, self._now, zone))
         if kind == KIND and operator == "=":
             return f"filter_is_type({self._put(fold(value.text))}, {sql}, f.name)"
         other = self._guessed(sql, operator, value) if kind == METADATA and not value.quoted else ""
@@ -169,15 +164,13 @@ class _Condition:
         return f"({same} OR {other})" if other else same
 
     def _guessed(self, sql: str, operator: str, value: Value) -> str:
-        """What a value that stands without quotes may mean beside its text: a number, a date, yes or no."""
+        """What a value that stands without quotes may mean beside its text: a number, a date."""
         number, span = as_number(value.text), _span(value.text, self._now, UTC)
         tests = []
         if number is not None:
             tests.append(f"filter_number({sql}) {operator} {self._put(number)}")
         if span is not None:  # 2026 may be either
             tests.append(self._within(f"filter_seconds({sql})", operator, span))
-        if operator == "=" and fold(value.text) in ("true", "false"):
-            tests.append(f"e.type = '{fold(value.text)}'")
         return _joined("OR", tests) if tests else ""
 
     def _within(self, sql: str, operator: str, span: tuple[float, float]) -> str:
@@ -221,21 +214,14 @@ def as_seconds(value: object) -> float | None:
     """A moment in metadata, ISO 8601 or as mail writes it, in seconds since 1970; without a zone, UTC."""
     if not isinstance(value, str):
         return None
-    span = _date_span(value.strip(), UTC)
-    if span is not None:
+    text = value.strip()
+    if span := _date_span(text, UTC):  # a year or month, which Python does not take
         return span[0]
-    try:
-        return parsedate_to_datetime(value).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def parse_since(text: str, now: float) -> float:
-    """The start of --since: a date, 'today', 'yesterday', or '7d', '2w', '3m', '1y' ago; local time.
-
-    Returns: seconds since 1970. Raises: FilterInvalid: it is none of these.
-    """
-    return _required_span("modified", Value(text), now, None)[0]
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        with suppress(ValueError, TypeError, IndexError, OverflowError, OSError):
+            moment = read(text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return None
 
 
 def _required_number(name: str, value: Value) -> float:
@@ -246,13 +232,18 @@ def _required_number(name: str, value: Value) -> float:
     raise FilterInvalid(f"'{name}' is a number, and '{value.text}' is none", remedy=f"write {expected}")
 
 
-def _required_span(name: str, value: Value, now: float, zone: tzinfo | None) -> tuple[float, float]:
+def _required_span(part: Comparison, value: Value, now: float, zone: tzinfo | None) -> tuple[float, float]:
     found = _span(value.text, now, zone)
     if found is None:
         raise FilterInvalid(
-            f"'{name}' is a date, and '{value.text}' is none",
+            f"'{part.field}' is a date, and '{value.text}' is none",
             remedy="write 2026-01-31, 2026-01, 2026, 2026-01-31T08:30, today, yesterday, or 7d, 2w, 3m, 1y "
             "for so long ago",
+        )
+    if found[0] == found[1] and part.operator == "=":
+        raise FilterInvalid(
+            f"no time is exactly '{value.text}' ago",
+            remedy=f"write {part.field} >= {value.text} for what is newer, < for what is older",
         )
     return found
 
@@ -306,7 +297,15 @@ def _contains(wanted: str, value: object) -> bool:
 
 
 def _glob(pattern: str, value: object) -> bool:
-    return _compiled(pattern).fullmatch(fold(value) or "") is not None
+    """Part by part between '/': '*', '?' and '[a-z]' within one part, '**' for any number of parts."""
+    parts = (fold(value) or "").split("/")
+    reached = {0}  # so many parts may be used up
+    for one in _compiled(pattern):
+        if one is None:
+            reached = set(range(min(reached), len(parts) + 1)) if reached else reached
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and one.fullmatch(parts[at])}
+    return len(parts) in reached
 
 
 def _is_type(wanted: str, kind: str, name: str) -> bool:
@@ -315,23 +314,8 @@ def _is_type(wanted: str, kind: str, name: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """'*' and '?' within a part of a path, '**' across parts, '[a-z]' one of several characters."""
-    parts: list[str] = []
-    for token in re.findall(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", pattern, re.DOTALL):
-        if token == "**/":
-            parts.append("(?:.*/)?")
-        elif token in ("**", "*", "?"):
-            parts.append({"**": ".*", "*": "[^/]*", "?": "[^/]"}[token])
-        elif len(token) > 1:
-            inner = re.sub(r"([\\\[&~|])", r"\\\1", token[1:-1].replace("!", "^", token[1] == "!"))
-            parts.append(f"[{inner}]")
-        else:
-            parts.append(re.escape(token))
-    try:
-        return re.compile("".join(parts), re.DOTALL)
-    except re.error:  # a range that runs backwards, as in [z-a]
-        return re.compile(re.escape(pattern))
+def _compiled(pattern: str) -> Sequence[re.Pattern[str] | None]:
+    return [None if one == "**" else re.compile(fnmatch.translate(one)) for one in pattern.split("/")]
 
 
 # By operator, those that look at a value as text whatever it is.

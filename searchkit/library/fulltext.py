@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
+from dataclasses import dataclass
 
 import numpy as np
 
-from searchkit.arrays import Float32Vector, Int64Vector
-from searchkit.library.database import Database
+from searchkit.arrays import Float64Vector, Int64Vector
+from searchkit.library.database import Database, Transaction
+from searchkit.library.migrations import DROP_FULL_TEXT, FULL_TEXT
 from searchkit.library.words import is_unspaced, words
 
 MAX_WORDS = 64  # of a query: the rarest ones
@@ -15,27 +17,44 @@ CONTEXT_WEIGHT = 1.0  # of title and headings against the text itself
 # Words are taken from the rarest on until so many texts match: each costs 2 us, and words that many texts
 # hold change little (LOG "which words of a query are looked for?").
 MATCHES = 5_000
+COUNTED = 10 * MATCHES  # beyond, words are equally common
 CHUNK = 500
+MOST_TIES = 1_000  # texts of one template score alike: so many beyond n are told apart by who asks
 
-_WORD = re.compile(r"\w(?:[\w.@'’_-]*\w)?")
+_WITHIN = "._@'’-"  # what stands within a word and not at its ends
 
 
-def expression(db: Database, query: str) -> str:
-    """A query in plain words as an FTS5 expression: any of its words, the rarest of many; '' for no words.
+@dataclass(frozen=True, slots=True)
+class WordQuery:
+    """FTS5 expressions for a query in plain words; '' for none."""
 
-    Nothing of the query is syntax. What is written together, as E-204 or a@b.example, must stand together.
+    telling: str  # any of its rarest words
+    all: str  # any of its words; '' where that is the same
+
+
+def expression(db: Database, query: str) -> WordQuery:
+    """What to look for. Nothing of the query is syntax.
+
+    What is written together, as E-204 or a@b.example, must stand together.
     """
-    terms = dict.fromkeys(map(_term, _WORD.findall(words(query).casefold())))
+    terms = {word.casefold(): _term(word) for word in _words(words(query))}  # FTS5 folds what it is given
     counted = "SELECT count(*) FROM (SELECT 1 FROM fulltext WHERE fulltext MATCH ? LIMIT ?)"
-    counts = {term: int(db.rows(counted, (term, MATCHES))[0][0]) for term in terms}
-    chosen: list[str] = []
+    counts = {term: int(db.rows(counted, (term, COUNTED))[0][0]) for term in terms.values()}
+    known = sorted((term for term in counts if counts[term]), key=counts.__getitem__)[:MAX_WORDS]
+    telling: list[str] = []
     left = MATCHES
-    for term in sorted((term for term in terms if counts[term]), key=counts.__getitem__)[:MAX_WORDS]:
-        if chosen and counts[term] > left:
+    for term in known:
+        if telling and counts[term] > left:
             break
-        chosen.append(term)
+        telling.append(term)
         left -= counts[term]
-    return " OR ".join(chosen)
+    return WordQuery(" OR ".join(telling), " OR ".join(known) if len(known) > len(telling) else "")
+
+
+def _words(text: str) -> list[str]:
+    """Runs of letters, digits and marks, with what may stand within a word."""
+    kept = (c if unicodedata.category(c)[0] in "LNM" or c in _WITHIN else " " for c in text)
+    return [word for part in "".join(kept).split() if (word := part.strip(_WITHIN))]
 
 
 def _term(word: str) -> str:
@@ -45,30 +64,50 @@ def _term(word: str) -> str:
 
 def search(
     db: Database, collection_id: int, match: str, n: int, *, allowed: Int64Vector | None = None
-) -> tuple[Int64Vector, Float32Vector]:
-    """The n passages of a Collection that match best by BM25.
+) -> tuple[Int64Vector, Float64Vector]:
+    """The n passages of a Collection that match best by BM25, and all that score as the last of them.
 
     match: an FTS5 expression, '' for none; allowed: ids of the passages that may be found, None for all.
-    Returns: ids (m,) int64 and scores (m,) float32, larger is better, best first; passages of equal text
-    share a score and follow each other by id. Raises: QueryInvalid: the expression has no meaning.
+    Returns: ids (m,) int64 and scores (m,) float64, larger is better, best first.
+    Raises: QueryInvalid: the expression has no meaning.
     """
-    ids: list[int] = []
-    scores: list[float] = []
-    kept = None if allowed is None else set(allowed.tolist())
     matching = f"""SELECT rowid, -bm25(fulltext, {CONTEXT_WEIGHT}, 1.0) AS score FROM fulltext
-                   WHERE fulltext MATCH ? ORDER BY score DESC"""
+                   WHERE fulltext MATCH ? ORDER BY score DESC, rowid"""
     ranked = db.matches(matching, (match,)) if match else []
+    kept = None if allowed is None else set(allowed.tolist())
+    found: list[tuple[float, int]] = []
     for first in range(0, len(ranked), CHUNK):
+        if len(found) >= n and -found[-1][0] > ranked[first][1]:
+            break
         chunk: dict[int, float] = dict(ranked[first : first + CHUNK])
         places = db.rows_among(
             "SELECT text_id, passage_id FROM passages WHERE collection_id = ? AND text_id IN ({})",
             list(chunk),
             before=(collection_id,),
         )
-        found = [(-chunk[text], passage) for text, passage in places if kept is None or passage in kept]
-        for score, passage in sorted(found):
-            ids.append(passage)
-            scores.append(-score)
-        if len(ids) >= n:
-            break
-    return np.array(ids[:n], dtype=np.int64), np.array(scores[:n], dtype=np.float32)
+        found += sorted(
+            (-chunk[text], passage) for text, passage in places if kept is None or passage in kept
+        )
+    last = found[min(n, len(found)) - 1][0] if found else 0.0
+    found = [one for one in found if one[0] <= last]
+    found = found[: n + MOST_TIES]
+    ids = np.array([passage for _, passage in found], dtype=np.int64)
+    return ids, np.array([-score for score, _ in found], dtype=np.float64)
+
+
+def problems(db: Database) -> list[str]:
+    """What is wrong with the index of words; empty when it holds every text once. `rebuild` mends it."""
+    texts = int(db.rows("SELECT count(*) FROM texts")[0][0])
+    indexed = int(db.rows("SELECT count(*) FROM fulltext_docsize JOIN texts ON text_id = id")[0][0])
+    alone = int(db.rows("SELECT count(*) FROM fulltext_docsize")[0][0]) - indexed
+    found = [f"{texts - indexed:,} texts are missing in the full text"] if texts != indexed else []
+    return found + ([f"{alone:,} rows of the full text have no text"] if alone else [])
+
+
+def rebuild(tx: Transaction) -> None:
+    """Index all texts anew, whatever is left of the index."""
+    if tx.rows("SELECT 1 FROM sqlite_master WHERE name = 'fulltext_data'"):
+        # FTS5 drops no table that it cannot open, and opens none without averages and structure: empty ones.
+        tx.run("INSERT OR REPLACE INTO fulltext_data (id, block) VALUES (1, x''), (10, zeroblob(7))")
+    for statement in (*DROP_FULL_TEXT, *FULL_TEXT):
+        tx.run(statement)

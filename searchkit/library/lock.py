@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,11 @@ def _holder(folder: Path) -> str:
 
 def release(folder: Path, lock: filelock.BaseFileLock) -> None:
     """Let the next writer in."""
-    (folder / HOLDER_NAME).unlink(missing_ok=True)
-    lock.release()
+    try:
+        with suppress(OSError):  # on Windows, one who waits may be reading it
+            (folder / HOLDER_NAME).unlink()
+    finally:
+        lock.release()
 
 
 def not_writable(folder: Path, reason: str) -> LibraryNotWritable:

@@ -19,9 +19,15 @@ SET = "searchkit"
 APPLIED = f"SELECT name FROM _sqlite_migrations WHERE migration_set = '{SET}'"
 
 WORDS = "fulltext_words"  # library/words.py, which every connection that writes must define
-FULL_TEXT = (
+DROP_FULL_TEXT = (
+    "DROP TRIGGER IF EXISTS texts_into_fulltext",
+    "DROP TRIGGER IF EXISTS texts_out_of_fulltext",
+    "DROP TABLE IF EXISTS fulltext",
+)
+FULL_TEXT = (  # marks belong to words: without them Hindi and Thai fall into single letters
     """CREATE VIRTUAL TABLE fulltext USING fts5(
-         context, text, content='', tokenize="unicode61 remove_diacritics 2")""",
+         context, text, content='',
+         tokenize="porter unicode61 remove_diacritics 2 categories 'L* N* M* Co'")""",
     f"""CREATE TRIGGER texts_into_fulltext AFTER INSERT ON texts BEGIN
           INSERT INTO fulltext (rowid, context, text)
           VALUES (new.text_id, {WORDS}(new.context), {WORDS}(new.text));

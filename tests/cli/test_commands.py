@@ -7,7 +7,10 @@ from searchkit.library.database import Database
 from searchkit.profile import profiles_folder
 from tests.collection.conftest import write
 
-HIT_FIELDS = ["rank", "score", "document", "passage_id", "heading", "start", "end", "text", "metadata"]
+HIT_FIELDS = [
+    *("rank", "score", "document", "passage_id", "heading", "start", "end", "text", "cosine", "bm25"),
+    "metadata",
+]
 REPORT_FIELDS = [
     "collection",
     "added",
@@ -38,10 +41,10 @@ def test_query_json_has_the_promised_form(searchkit, docs):
     code, out, err = searchkit("query", "order a new laptop", "--json", "-k", "1")
     result = json.loads(out)
     assert (code, err) == (0, "")
-    assert list(result) == ["query", "collection", "profile", "model", "took_ms", "hits"]
+    assert list(result) == ["query", "collection", "profile", "model", "took_ms", "mode", "hits"]
     (hit,) = result["hits"]
     assert list(hit) == HIT_FIELDS
-    assert (hit["rank"], hit["document"]) == (1, "laptop.md") and 0 < hit["score"] <= 1
+    assert (hit["rank"], hit["document"]) == (1, "laptop.md") and 0 < hit["cosine"] <= hit["score"] <= 1.2
     assert (docs / "laptop.md").read_text()[hit["start"] : hit["end"]] == hit["text"]
 
 

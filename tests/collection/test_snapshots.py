@@ -89,7 +89,8 @@ def test_only_allowed_passages_are_found(kind, library, items, library_folder):
         query[3] = 1.0
         opened = recovery.open_snapshot(db, collection)
         for allowed in (everything[-1:], everything[::50], everything[::2], everything[:0]):
-            hits = query_pipeline.search(db, collection, query, 10, opened, allowed=allowed)
+            request = query_pipeline.Request(k=10, vector=query, allowed=allowed)
+            hits = query_pipeline.search(db, collection, request, opened)
             assert {hit.passage_id for hit in hits} <= set(allowed.tolist())
             assert len(hits) == min(10, len(allowed))
 
