@@ -151,11 +151,13 @@ def test_a_light_command_loads_nothing_heavy(arguments):
     assert done.returncode == 0 and not unused & loaded
 
 
-# Beside what a bare Python has loaded, `searchkit --help` needs click, our four files, and what click needs.
+# Beside what a bare Python has loaded, `searchkit --help` needs click, a few small files of ours, and what click needs.
 HELP_NEEDS_OF_OURS = {
     "searchkit",
     "searchkit.cli",
     "searchkit.cli.main",
+    "searchkit.embedding",
+    "searchkit.embedding.progress",
     "searchkit.errors",
     "searchkit.settings",
 }

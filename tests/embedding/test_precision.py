@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from searchkit.embedding import precision
 from searchkit.embedding.calibration import (
@@ -19,6 +21,7 @@ from searchkit.embedding.calibration import (
     quantisation_rows,
 )
 from searchkit.embedding.embedder import open_embedder
+from searchkit.embedding.network import Bfloat16Linear
 from searchkit.errors import UsageError
 from searchkit.settings import cache_folder
 
@@ -147,3 +150,25 @@ def test_the_default_model_in_torch_is_the_same_alone_and_in_company(computes):
     rows = embedder.tokenise([("", text) for text in (*calibration_texts(), " ".join(calibration_texts()))])
     together, alone = embedder.runtime.rows(rows), embedder.runtime.rows(rows, token_budget=1)
     assert np.abs(together - alone).max() <= MAX_COMPANY_EFFECT
+
+
+def test_layers_of_one_input_round_it_once(monkeypatch):
+    """Query, key and value take the same tensor."""
+    layers = [Bfloat16Linear(nn.Linear(8, 4)) for _ in range(3)]
+    rows, rounded = torch.randn(2, 8), []
+    to = torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "to", lambda *given: rounded.append(1) or to(*given))
+    together = [layer(rows) for layer in layers]
+    assert len(rounded) == 1
+    for layer, found in zip(layers, together, strict=True):
+        torch.testing.assert_close(found, layer(rows.clone()), rtol=0, atol=0)
+    assert all(found.dtype == torch.float32 for found in together)
+
+
+def test_bfloat16_is_handed_on_only_to_another_product():
+    network = open_embedder(precision="bfloat16", runtime="torch").runtime.network
+    layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, Bfloat16Linear)}
+    feeding = {name for name, layer in layers.items() if layer.feeds_linear}
+    assert len(feeding) == 6 and all(name.endswith("intermediate.dense") for name in feeding)
+    some = layers[min(feeding)]
+    assert some(torch.randn(1, some.weight.shape[1])).dtype == torch.bfloat16
