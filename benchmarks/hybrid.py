@@ -91,12 +91,16 @@ def measured(
     with db:
         collection = catalogue.collections(db)[0]
         for (query, text), vector in zip(judged.queries.items(), queries, strict=True):
-            match = fulltext.expression(db, text)
+            matches = {
+                "vector": "",
+                "text": fulltext.expression(db, text).telling,
+                "hybrid": fulltext.expression(db, text, fulltext.MATCHES_BESIDE_VECTORS).telling,
+            }
             for mode in MODES:
                 request = query_pipeline.Request(
                     k=DEPTH,
                     vector=None if mode == "text" else vector,
-                    match="" if mode == "vector" else match,
+                    match=matches[mode],
                 )
                 hits = query_pipeline.search(db, collection, request, index)
                 rows = [hit.passage_id - 1 for hit in hits]

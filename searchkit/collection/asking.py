@@ -110,7 +110,10 @@ def _match(db: Database, mode: str, text: str) -> WordQuery:
     """The full-text expressions that a mode looks for."""
     if mode == "fts":
         return WordQuery(words(text), "")
-    return fulltext.expression(db, text) if mode != "vector" else WordQuery("", "")
+    if mode == "vector":
+        return WordQuery("", "")
+    matches = fulltext.MATCHES if mode == "text" else fulltext.MATCHES_BESIDE_VECTORS
+    return fulltext.expression(db, text, matches)
 
 
 def _parsed(where: str | Filter) -> Filter | None:

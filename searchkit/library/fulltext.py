@@ -15,10 +15,11 @@ from searchkit.library.words import is_unspaced, words
 MAX_WORDS = 64  # of a query: the rarest ones
 CONTEXT_WEIGHT = 1.0  # of title and headings against the text itself
 # Words are taken from the rarest on until so many texts match: each costs 2 us, and words that many texts
-# hold change little (LOG "which words of a query are looked for?").
+# hold change little, beside vectors even less (LOG "which words of a query are looked for?").
 MATCHES = 5_000
-COUNTED = 10 * MATCHES  # beyond, words are equally common
-CHUNK = 500
+MATCHES_BESIDE_VECTORS = 1_000
+COUNTED = 10  # times as many texts: beyond, words are equally common
+CHUNK = 128
 MOST_TIES = 1_000  # texts of one template score alike: so many beyond n are told apart by who asks
 
 _WITHIN = "._@'’-"  # what stands within a word and not at its ends
@@ -32,17 +33,17 @@ class WordQuery:
     all: str  # any of its words; '' where that is the same
 
 
-def expression(db: Database, query: str) -> WordQuery:
-    """What to look for. Nothing of the query is syntax.
+def expression(db: Database, query: str, matches: int = MATCHES) -> WordQuery:
+    """What to look for in about so many texts. Nothing of the query is syntax.
 
     What is written together, as E-204 or a@b.example, must stand together.
     """
     terms = {word.casefold(): _term(word) for word in _words(words(query))}  # FTS5 folds what it is given
     counted = "SELECT count(*) FROM (SELECT 1 FROM fulltext WHERE fulltext MATCH ? LIMIT ?)"
-    counts = {term: int(db.rows(counted, (term, COUNTED))[0][0]) for term in terms.values()}
+    counts = {term: int(db.rows(counted, (term, COUNTED * matches))[0][0]) for term in terms.values()}
     known = sorted((term for term in counts if counts[term]), key=counts.__getitem__)[:MAX_WORDS]
     telling: list[str] = []
-    left = MATCHES
+    left = matches
     for term in known:
         if telling and counts[term] > left:
             break
@@ -81,7 +82,8 @@ def search(
             break
         chunk: dict[int, float] = dict(ranked[first : first + CHUNK])
         places = db.rows_among(
-            "SELECT text_id, passage_id FROM passages WHERE collection_id = ? AND text_id IN ({})",
+            # '+' keeps SQLite from reading all passages of the Collection instead.
+            "SELECT text_id, passage_id FROM passages WHERE +collection_id = ? AND text_id IN ({})",
             list(chunk),
             before=(collection_id,),
         )

@@ -184,15 +184,16 @@ def test_title_and_headings_are_searched_too(folder):
         assert fulltext.search(db, 1, "quokkas", 1)[0].tolist() == [400]
 
 
-def test_common_words_are_left_out_when_rarer_ones_match(folder, monkeypatch):
-    monkeypatch.setattr(fulltext, "MATCHES", 3)
+def test_common_words_are_left_out_when_rarer_ones_match(folder):
     with Database.write(folder) as db:
         with db.transaction() as tx:
             put(tx, [("", "the one and the other in it")] * 5, first=600)
-        asked = fulltext.expression(db, "the radar and the frost")
+        asked = fulltext.expression(db, "the radar and the frost", 3)
         assert asked == WordQuery('"radar" OR "frost"', '"radar" OR "frost" OR "the" OR "and"')
-        assert fulltext.expression(db, "the the") == WordQuery('"the"', ""), "alone it is all there is"
-        assert fulltext.expression(db, "in the and frost").telling.startswith('"frost"'), "not the first one"
+        assert fulltext.expression(db, "the the", 3) == WordQuery('"the"', ""), "alone it is all there is"
+        assert fulltext.expression(db, "in the and frost", 3).telling.startswith('"frost"'), (
+            "not the first one"
+        )
 
 
 @contextmanager
