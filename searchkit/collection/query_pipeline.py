@@ -31,8 +31,8 @@ TIE_MARGIN = 6
 # Candidates of each arm, and what the words of a query are worth beside the cosine: a share of the way
 # from the nearest to the last of so many, as cosines lie closer together under one model than under another.
 # On seven judged sets better than reciprocal ranks (LOG "how are words and vectors fused?").
-ARM_DEPTH = 50
-WORDS_WEIGHT = 0.7
+ARM_DEPTH = 30
+WORDS_WEIGHT = 0.8
 TELLING_BM25 = 1.0  # words in half of all texts and more score a millionth: they should not weigh as others
 SCORE_DECIMALS = 6  # float32 inner products of unit vectors are not reproducible beyond
 

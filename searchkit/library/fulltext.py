@@ -18,7 +18,7 @@ CONTEXT_WEIGHT = 1.0  # of title and headings against the text itself
 # hold change little, beside vectors even less (LOG "which words of a query are looked for?").
 MATCHES = 5_000
 MATCHES_BESIDE_VECTORS = 1_000
-COUNTED = 10  # times as many texts: beyond, words are equally common
+COUNTED = 4  # times as many texts: beyond, words are equally common
 CHUNK = 128
 MOST_TIES = 1_000  # texts of one template score alike: so many beyond n are told apart by who asks
 

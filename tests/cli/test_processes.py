@@ -151,7 +151,7 @@ def test_a_light_command_loads_nothing_heavy(arguments):
     assert done.returncode == 0 and not unused & loaded
 
 
-# Beside what a bare Python has loaded, `searchkit --help` needs click, what click needs, and small files of ours.
+# Beside what a bare Python has loaded, `searchkit --help` needs click, its needs, and small files of ours.
 HELP_NEEDS_OF_OURS = {
     "searchkit",
     "searchkit.cli",

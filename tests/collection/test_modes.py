@@ -42,7 +42,7 @@ def test_an_exact_code_is_found_by_its_word(tickets):
 
 
 def test_scores_of_both_are_the_cosine_and_a_share_for_the_words(tickets):
-    """The best match by words gains seven tenths of the distance from the nearest to the fiftieth."""
+    """The best match by words gains a share of the distance from the nearest to the last candidate."""
     query = "frozen gauge X-17"
     nearest = [hit.cosine for hit in tickets.query(query, mode="vector", k=ARM_DEPTH).hits]
     result = tickets.query(query, k=20)
