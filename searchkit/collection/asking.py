@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,21 +52,31 @@ class Answer:
     document_instruction: str = ""
 
 
-def answer(
-    db: Database, question: Question, choose: Callable[[Database], StoredCollection], open_model: OpenModel
-) -> Answer:
-    """Answer from the Collection that `choose` picks.
+def checked(question: Question) -> Question:
+    """The question as it is asked: a mistake in it costs neither database nor model.
 
-    Raises: QueryInvalid, FilterInvalid, RecipeMismatch, LibraryError, what `choose` and `open_model` raise.
+    Raises: QueryInvalid, FilterInvalid, UsageError.
     """
-    started = time.perf_counter()
     if question.mode not in MODES:
         raise UsageError(
             f"there is no mode '{question.mode}'{near_names(question.mode, MODES)}",
             remedy=f"expected one of: {', '.join(MODES)}",
         )
     text = query_pipeline.checked_query(question.text)
-    wanted = _parsed(question.where)
+    if question.k is not None:
+        query_pipeline.checked_k(question.k)
+    return replace(question, text=text, where=_parsed(question.where) or "")
+
+
+def answer(
+    db: Database, question: Question, choose: Callable[[Database], StoredCollection], open_model: OpenModel
+) -> Answer:
+    """Answer a checked question from the Collection that `choose` picks.
+
+    Raises: QueryInvalid, FilterInvalid, RecipeMismatch, LibraryError, what `choose` and `open_model` raise.
+    """
+    started = time.perf_counter()
+    text, wanted = question.text, _parsed(question.where)
     embedder = vector = None
     while True:
         chosen = choose(db)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchkit import settings
 from searchkit.collection import recovery, snippet
-from searchkit.collection.asking import Answer, Question, answer
+from searchkit.collection.asking import Answer, Question, answer, checked
 from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.errors import CollectionNotFound, ModelError, RecipeMismatch, UsageError, near_names
 from searchkit.library import collections as catalogue
@@ -202,10 +202,11 @@ class Library:
         return found.result, snippet.best_sentences(hits, found.vector, embed)
 
     def _answer(self, question: Question) -> Answer:
+        asked = checked(question)
         with Database.read(self.folder) as db:
             return answer(
                 db,
-                question,
+                asked,
                 lambda db: self._chosen(db, question.collection),
                 lambda model, space: self._embedder(model, space, "quick"),
             )

@@ -152,6 +152,8 @@ def _by_both(
         spread = float(found[0] - found[:ARM_DEPTH][-1])
         best = max(TELLING_BM25, *bm25.values())
         for i, words in bm25.items():
+            if i not in cosines:  # the database was damaged: verify says so
+                continue
             scores[i] = round(cosines[i] + WORDS_WEIGHT * spread * words / best, SCORE_DECIMALS)
     return scores, cosines, bm25
 

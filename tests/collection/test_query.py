@@ -64,7 +64,7 @@ def test_scores_and_order_are_those_of_a_brute_force_scan(library, many, embedde
     texts = {path.name: path.read_text() for path in many.iterdir()}
     cosines = dict(zip(texts, embedder.embed(list(texts.values()), instruction) @ query, strict=True))
     expected = sorted(cosines, key=lambda name: (-round(float(cosines[name]), 6), name))[:10]
-    result = library.query("item 7 weighs 0", k=10)
+    result = library.query("item 7 weighs 0", k=10, mode="vector")
     assert [hit.document for hit in result.hits] == expected
     np.testing.assert_allclose([hit.score for hit in result.hits], [cosines[n] for n in expected], atol=1e-6)
     assert [hit.rank for hit in result.hits] == list(range(1, 11))
