@@ -76,7 +76,7 @@ def answer(
     Raises: QueryInvalid, FilterInvalid, RecipeMismatch, LibraryError, what `choose` and `open_model` raise.
     """
     started = time.perf_counter()
-    text, wanted = question.text, _parsed(question.where)
+    text, wanted = question.text, _parsed(question.where)  # a tree already, where it was checked
     embedder = vector = None
     while True:
         chosen = choose(db)

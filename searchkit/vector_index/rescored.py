@@ -21,6 +21,7 @@ WIDER = 4
 ROWS_PER_ANSWER = 250
 # A walk or probe that should return more of the rows than this is slower than one pass over all codes.
 WIDEST_SHARE = 0.02
+NOT_WIDE = 200  # rows, however few there are in all
 
 
 class Codes(Protocol):
@@ -105,7 +106,7 @@ class RescoredIndex:
         if kept is not None:
             wanted, effort = n * WIDER, effort * WIDER
         likely = kept is None or np.count_nonzero(kept) * WIDER >= self.rows  # that enough may stay
-        if likely and wanted <= max(self.rows * WIDEST_SHARE, FEW_ALLOWED):
+        if likely and wanted <= max(self.rows * WIDEST_SHARE, NOT_WIDE):
             rows = self._codes.nearest(query, wanted, effort)
             if kept is not None:
                 rows = rows[kept[rows]]
