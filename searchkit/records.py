@@ -105,7 +105,7 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A Passage that answers a query."""
+    """A Passage that answers a query, and why it was found."""
 
     rank: int  # from 1
     score: float  # what Hits are ranked by, larger is better: see QueryResult.mode
@@ -115,8 +115,15 @@ class Hit:
     start: int
     end: int
     text: str
+    collection: str = ""
+    relevance: float | None = None  # percentile, 0 to 100: collection/relevance.py; None where not known
     cosine: float | None = None  # None where the query was not embedded
     bm25: float | None = None  # None where none of the query's words led here
+    vector_rank: int | None = None  # among what the vectors led to, from 1
+    text_rank: int | None = None  # among what the words led to
+    highlights: tuple[tuple[int, int], ...] = ()  # (start, end) within text of words of the query
+    before: tuple[str, ...] = ()  # the texts of the Passages before and after, where they were asked for
+    after: tuple[str, ...] = ()
     metadata: Metadata = field(default_factory=lambda: NO_METADATA)
 
 
@@ -129,12 +136,17 @@ class QueryResult:
 
     mode: what their scores are. 'vector' the cosine; 'text' and 'fts' BM25; 'hybrid' the cosine and something
     for the words in common, BM25 on a scale that follows the cosines found (collection/query_pipeline.py).
+    Of several Collections 'relevance', or 'reciprocal rank' where that is not known of all
+    (collection/merging.py). 'similar': see Library.similar.
     """
 
     query: str
-    collection: str
+    collection: str  # ', ' between several
     profile: str
     model: str
     took_ms: float
     mode: str = "vector"
+    relevant: bool | None = None  # whether anything relevant was found; None where that is not known
+    more: bool = False  # whether there are Hits after these
     hits: tuple[Hit, ...] = field(default=())
+    explanation: Metadata | None = None  # how it was found, where that was asked for

@@ -146,6 +146,88 @@ def _filter(
     return All(tuple(parts))
 
 
+def answer_options(command: Command) -> Command:
+    """Everything that says how a query is asked, handed on as `asked`: arguments of Library.query."""
+
+    @functools.wraps(command)
+    def with_asked(*args: Any, **kwargs: Any) -> Any:
+        asked = {name: kwargs.pop(name) for name in ASKED}
+        asked["mode"] = asked["mode"] or "hybrid"
+        asked["collection"] = asked["collection"] or None
+        return command(*args, asked=asked, **kwargs)
+
+    for option in (
+        click.option("--explain", is_flag=True, help="Say how each hit was found."),
+        click.option(
+            "--context", type=int, default=0, metavar="N", help="Show N passages before and after each."
+        ),
+        click.option(
+            "--min-relevance",
+            type=float,
+            metavar="P",
+            help="Leave out what is below P %; 93 and more is relevant.",
+        ),
+        click.option(
+            "--diversity",
+            type=float,
+            default=0.0,
+            metavar="X",
+            help="0 to 1: prefer passages unlike those above.  [default: 0]",
+        ),
+        click.option("--per-document", type=int, metavar="N", help="At most N passages of one document."),
+        click.option(
+            "--offset", type=int, default=0, metavar="N", help="Pass over the first N: the next page."
+        ),
+        model_option,
+        profile_option("Ask under another profile's query instruction."),
+        filter_options,
+        mode_options,
+        click.option("-k", type=int, metavar="N", help="How many passages.  [default: the profile's]"),
+        click.option(
+            "-c",
+            "--collection",
+            multiple=True,
+            metavar="NAME",
+            help="The collection to ask, or several.  [default: the only one, else company-docs]",
+        ),
+    ):
+        with_asked = option(with_asked)
+    return with_asked  # type: ignore[return-value]
+
+
+ASKED = (
+    "collection",
+    "k",
+    "mode",
+    "where",
+    "profile",
+    "model",
+    "offset",
+    "per_document",
+    "diversity",
+    "min_relevance",
+    "context",
+    "explain",
+)
+
+
+def format_option(command: Command) -> Command:
+    """--format, --json and --jsonl, handed on as `form`."""
+    for name, help_text in (
+        ("jsonl", "The same as --format jsonl: a line of JSON for each query."),
+        ("json", "Print JSON for programs instead of text for people."),
+    ):
+        command = click.option(f"--{name}", "form", flag_value=name, help=help_text)(command)
+    option = click.option(
+        "--format",
+        "form",
+        type=click.Choice(["table", "json", "jsonl", "csv"]),
+        default="table",
+        help="csv: a line for each hit.  [default: table]",
+    )
+    return option(command)
+
+
 def json_option(command: Command) -> Command:
     """--json, handed on as `as_json`."""
     option: Callable[[Command], Command] = click.option(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchkit.records import IndexReport, QueryResult
+from searchkit.records import IndexReport
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,26 +85,3 @@ def print_index_report(report: IndexReport) -> None:
             click.echo(f"    {clean(failure.document)}: {clean(failure.reason)}", err=True)
         if len(report.failed) > FAILURES_SHOWN:
             click.echo(f"    and {len(report.failed) - FAILURES_SHOWN} more; see all with --json", err=True)
-
-
-def print_hits(result: QueryResult, snippets: Sequence[str]) -> None:
-    """Show the Hits of a query, each with the sentence of its passage that answers best."""
-    from rich.text import Text
-
-    out = console()
-    if not result.hits:
-        out.print(f"Nothing was found in collection '{result.collection}'.")
-        return
-    shown = table("#", "score", "document", "passage")
-    for hit, snippet in zip(result.hits, snippets, strict=True):
-        place = Text(clean(hit.document), style="bold")
-        if "page" in hit.metadata:
-            place.append(f", page {hit.metadata['page']}", style="not bold")
-        passage = Text(clean(hit.heading) + "\n" if hit.heading else "", style="dim")
-        passage.append(clean(snippet), style="not dim")
-        shown.add_row(str(hit.rank), f"{hit.score:.3f}", place, passage)
-    out.print(shown)
-    about = (
-        f"{result.collection} · {result.profile} · {result.model} · {result.mode} · {result.took_ms:.0f} ms"
-    )
-    out.print(Text(about, style="dim"))

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchkit.cli import options, output
+from searchkit.cli import options
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Library
-    from searchkit.library.filter_grammar import Filter
 
 
 @click.command("query")
-@click.argument("text")
-@options.collection_option("The collection to ask.  [default: the only one, else company-docs]")
+@click.argument("text", required=False)
+@options.answer_options
 @click.option(
-    "-k", type=click.IntRange(min=1), metavar="N", help="How many passages.  [default: the profile's]"
+    "--queries",
+    metavar="FILE",
+    help="Ask every line of FILE, or of stdin with '-'; in .jsonl files its field 'query'.",
 )
-@options.mode_options
-@options.filter_options
-@options.profile_option("Ask under another profile's query instruction.")
-@options.model_option
 @options.library_option
-@options.json_option
+@options.format_option
 def query_command(
-    text: str,
-    collection: str | None,
-    k: int | None,
-    mode: str | None,
-    where: Filter | str,
-    profile: str | None,
-    model: str | None,
-    library: Library,
-    as_json: bool,
+    text: str | None, queries: str | None, library: Library, form: str, asked: dict[str, Any]
 ) -> None:
     """Find the passages that answer TEXT, best first.
 
@@ -47,15 +39,45 @@ def query_command(
     tags, and every name in front matter, properties and table columns. Comparisons: = != < <= > >= in has
     contains glob exists, joined by and, or, not and brackets.
     """
-    asked: dict[str, Any] = {
-        "collection": collection,
-        "k": k,
-        "profile": profile,
-        "model": model,
-        "mode": mode or "hybrid",
-        "where": where,
-    }
-    if as_json:
-        output.print_json(library.query(text, **asked))
-    else:
-        output.print_hits(*library.query_with_sentences(text, **asked))
+    from searchkit.cli.hits import print_results
+
+    print_results(
+        _queries(text, queries),
+        form,
+        lambda query: library.query(query, **asked),
+        lambda query: library.query_with_sentences(query, **asked),
+    )
+
+
+def _queries(text: str | None, file: str | None) -> list[str]:
+    """What is to be asked. Raises: click.UsageError: nothing, or twice; a line that is no query."""
+    if (text is None) == (file is None):
+        raise click.UsageError(
+            "give either TEXT or --queries FILE" if text else "there is no TEXT: say what to look for"
+        )
+    if file is None:
+        assert text is not None
+        return [text]
+    try:
+        lines = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{file} cannot be read: {error}") from error
+    found = [
+        _query_of(line, f"{file}, line {number}") if file.endswith((".jsonl", ".ndjson")) else line
+        for number, line in enumerate(lines.splitlines(), start=1)
+        if line.strip()
+    ]
+    if not found:
+        raise click.UsageError(f"{file} holds no query: expected one on each line")
+    return found
+
+
+def _query_of(line: str, where: str) -> str:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise click.UsageError(f"{where} is no JSON: {error}") from error
+    query = row.get("query") if isinstance(row, dict) else row
+    if not isinstance(query, str):
+        raise click.UsageError(f'{where} has no query: expected {{"query": "..."}}')
+    return query

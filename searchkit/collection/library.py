@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from searchkit import settings
-from searchkit.collection import recovery, snippet
-from searchkit.collection.asking import Answer, Question, answer, checked
+from searchkit.collection import recovery
+from searchkit.collection.asking import Answer, Options, Question, answer, checked
+from searchkit.collection.snippet import Sentence, best_sentences
 from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.errors import CollectionNotFound, ModelError, RecipeMismatch, UsageError, near_names
 from searchkit.library import collections as catalogue
@@ -29,11 +30,6 @@ from searchkit.records import Failure, IndexReport, QueryResult
 if TYPE_CHECKING:
     from searchkit.collection.index_pipeline import OnProgress
     from searchkit.documents.discover import Discovery
-    from searchkit.library.filter_grammar import Filter
-
-# Models of up to this many dimensions are small enough to read every sentence shown, on a CPU as well;
-# for larger ones the sentence is chosen by its words.
-LIGHT_DIM = 384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,66 +148,29 @@ class Library:
 
     # ---------------------------------------------------------------- query
 
-    def query(
-        self,
-        text: str,
-        *,
-        collection: str | None = None,
-        k: int | None = None,
-        profile: Profile | str | Path | None = None,
-        model: str | Path | None = None,
-        mode: str = "hybrid",
-        where: str | Filter = "",
-    ) -> QueryResult:
-        """Find the passages that answer a query.
+    def query(self, text: str, **asked: Unpack[Options]) -> QueryResult:
+        """Find the passages that answer a query; what may be asked is in collection/asking.py, Options.
 
-        collection: default the only one, or 'company-docs'. k: default the Profile's. profile: another
-        query Instruction for the same stored vectors. model: must give the space they are in.
-        mode: 'hybrid' by meaning and by words, 'vector' by meaning only, 'text' by words only, which needs
-        no model, 'fts' by an expression in SQLite's FTS5 syntax. where: which passages may be found, as
-        library/filter_grammar.py says; there are k Hits where k may be, and by words where k hold one.
-        Raises: QueryInvalid, FilterInvalid, CollectionNotFound, RecipeMismatch, LibraryError.
+        Raises: QueryInvalid, FilterInvalid, UsageError, CollectionNotFound, RecipeMismatch, LibraryError.
         """
-        return self._answer(
-            Question(
-                text=text,
-                collection=collection,
-                k=k,
-                profile=_profile(profile),
-                model=model,
-                mode=mode,
-                where=where,
-            )
-        ).result
+        return self._answer(text, asked).result
 
-    def query_with_sentences(
-        self, text: str, *, profile: Profile | str | Path | None = None, **asked: Any
-    ) -> tuple[QueryResult, list[str]]:
-        """Like query, with its arguments, and for each Hit the sentence of its passage that answers best."""
-        found = self._answer(Question(text=text, profile=_profile(profile), **asked))
-        hits, embedder = found.result.hits, found.embedder
-        if not hits:
-            return found.result, []
-        if (
-            embedder is None
-            or found.vector is None
-            or (embedder.device == "cpu" and embedder.dim > LIGHT_DIM)
-        ):
-            return found.result, snippet.overlapping_sentences(hits, found.result.query)
-        embed = partial(embedder.embed, instruction=found.document_instruction)
-        return found.result, snippet.best_sentences(hits, found.vector, embed)
+    def query_with_sentences(self, text: str, **asked: Unpack[Options]) -> tuple[QueryResult, list[Sentence]]:
+        """Like query, and for each Hit the sentence of its passage that answers best."""
+        found = self._answer(text, asked)
+        return found.result, best_sentences(found)
 
-    def _answer(self, question: Question) -> Answer:
-        asked = checked(question)
+    def _answer(self, text: str, asked: Options) -> Answer:
+        named = asked.get("collection")
+        names = [named] if named is None or isinstance(named, str) else list(dict.fromkeys(named))
+        question = checked(Question(text=text, **asked))
         with Database.read(self.folder) as db:
             return answer(
                 db,
-                asked,
-                lambda db: self._chosen(db, question.collection),
+                question,
+                [partial(self._chosen, name=name) for name in names or [None]],
                 lambda model, space: self._embedder(model, space, "quick"),
             )
-
-    # ---------------------------------------------------------------- looking after it
 
     def collections(self) -> list[CollectionInfo]:
         """All Collections, by name; none when there is no Library yet."""

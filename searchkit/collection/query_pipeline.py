@@ -1,16 +1,15 @@
-"""Answers a query: nearest in snapshot and tail, best by words, fused, rescored, the winners read."""
+"""Ranks passages: nearest in snapshot and tail, best by words, fused and rescored, as far as it is asked."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from searchkit.arrays import Float32Vector, Int64Vector
-from searchkit.errors import QueryInvalid, UsageError
+from searchkit.errors import QueryInvalid
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library import fulltext, vectors
@@ -18,12 +17,10 @@ from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage
 from searchkit.library.vectors import CollectionVectors
-from searchkit.records import Hit, JsonValue
-from searchkit.vector_index.exact import ExactIndex
-from searchkit.vector_index.protocol import Neighbours, VectorIndex
+from searchkit.vector_index.exact import ExactIndex, best_of
+from searchkit.vector_index.protocol import VectorIndex
 
 MAX_QUERY_CHARACTERS = 10_000
-MAX_K = 10_000
 
 # Passages of equal text score equally; a few more are fetched so that the cut between them can follow
 # the order of documents instead of the order in which they happened to be stored.
@@ -34,6 +31,7 @@ TIE_MARGIN = 6
 ARM_DEPTH = 30
 WORDS_WEIGHT = 0.8
 TELLING_BM25 = 1.0  # words in half of all texts and more score a millionth: they should not weigh as others
+STAGES = 4  # times as many are looked at when the first do not suffice
 SCORE_DECIMALS = 6  # float32 inner products of unit vectors are not reproducible beyond
 
 
@@ -55,13 +53,6 @@ def checked_query(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def checked_k(k: int) -> int:
-    """Return k. Raises: UsageError: it is out of bounds."""
-    if not 1 <= k <= MAX_K:
-        raise UsageError(f"k is {k}, expected 1 to {MAX_K}", remedy="ask with: -k 10")
-    return k
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is looked for: by meaning, by words, or by both.
@@ -71,7 +62,6 @@ class Request:
     that may be found, None for all; threshold: least cosine of what is found by vectors.
     """
 
-    k: int
     vector: Float32Vector | None
     match: str = ""
     wider: str = ""
@@ -79,83 +69,160 @@ class Request:
     threshold: float | None = None
 
 
-def search(
-    db: Database, collection: StoredCollection, request: Request, snapshot: VectorIndex | None
-) -> list[Hit]:
-    """The k best passages of a Collection; fewer only when fewer may be found or hold the words.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A passage that was found, and by what."""
 
+    passage: StoredPassage
+    score: float
+    cosine: float | None = None
+    bm25: float | None = None
+    vector_rank: int | None = None  # by cosine, from 1; None where the vectors did not lead here
+    text_rank: int | None = None  # by words
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    scores: Mapping[int, float]  # by passage id, as all below
+    cosines: Mapping[int, float]
+    bm25: Mapping[int, float]
+    near: frozenset[int]  # found by vectors
+    complete: bool  # there are no more
+
+
+_NONE: Mapping[int, float] = {}
+
+
+class Ranking:
+    """The passages of a Collection in the order of a Request, found as far as they are asked for.
+
+    The first n are the same whether n or more are asked for, so that pages fit together; only where words are
+    not enough, and wider ones are matched, the order is made anew.
     snapshot: the Collection's published index, or None to scan the vectors of record.
-    To be called within db.one_state(). Raises: QueryInvalid: the expression has no meaning.
+    To be used within db.one_state().
     """
-    scores: Mapping[int, float]
-    cosines: Mapping[int, float] = {}
-    bm25: Mapping[int, float] = {}
-    if request.vector is None:
-        scores = bm25 = _by_words(db, collection, request)
-        if len(bm25) < request.k and request.wider:
-            scores = bm25 = _by_words(db, collection, replace(request, match=request.wider))
-    elif request.match:
-        scores, cosines, bm25 = _by_both(db, collection, request, request.vector, snapshot)
-    else:
-        ids, _ = _nearest_with_ties(db, collection, request, request.vector, snapshot)
-        scores = cosines = _exact_scores(db, collection, request.vector, ids)
-    if request.threshold is not None and cosines:
-        scores = {i: score for i, score in scores.items() if cosines[i] >= request.threshold}
-    cut = sorted(scores.values(), reverse=True)[: request.k]
-    passages = store.passages(db, [i for i, score in scores.items() if score >= cut[-1]])
-    order = sorted(passages, key=lambda p: (-scores[p.passage_id], p.document, p.start, str(p.source)))
-    return [
-        _hit(rank, one, scores[one.passage_id], cosines.get(one.passage_id), bm25.get(one.passage_id))
-        for rank, one in enumerate(order[: request.k], start=1)
-    ]
+
+    def __init__(
+        self, db: Database, collection: StoredCollection, request: Request, snapshot: VectorIndex | None
+    ) -> None:
+        self.complete = False  # whether all that may be found are among those asked for
+        self.widened = False  # whether all words were looked for, for the telling ones did not suffice
+        self._db = db
+        self._collection = collection
+        self._request = request
+        self._snapshot = snapshot
+        self._both = request.vector is not None and bool(request.match)
+        self._stage = ARM_DEPTH // 2
+        self._ranked: list[Candidate] = []
+
+    def first(self, n: int) -> list[Candidate]:
+        """The n best; fewer only when fewer may be found. Raises: QueryInvalid: match has no meaning."""
+        while len(self._ranked) < n and not self.complete:
+            if self._both:
+                self._extend(self._stage)
+                self._stage *= STAGES
+            else:
+                self._extend(n)
+        return self._ranked[:n]
+
+    def _extend(self, n: int) -> None:
+        request = self._request
+        if request.vector is None:
+            found = self._by_words(n)
+        elif self._both:
+            found = _by_both(self._db, self._collection, request, n, self._snapshot)
+        else:
+            near, complete = _nearest_with_ties(self._db, self._collection, request, n, self._snapshot)
+            cosines = _exact_scores(self._db, self._collection, request.vector, near)
+            found = _Found(cosines, cosines, _NONE, frozenset(cosines), complete)
+        self._take(found, n)
+
+    def _by_words(self, n: int) -> _Found:
+        request = self._request
+        bm25 = _best_by_words(self._db, self._collection, request, n)
+        if len(bm25) < n and request.wider:
+            self._request = request = replace(request, match=request.wider, wider="")
+            self._ranked.clear()
+            self.widened = True
+            bm25 = _best_by_words(self._db, self._collection, request, n)
+        return _Found(bm25, _NONE, bm25, frozenset(), len(bm25) < n)
+
+    def _take(self, found: _Found, n: int) -> None:
+        """Append what was found to what is ranked already, up to n in all."""
+        threshold = self._request.threshold
+        wanted = dict(found.scores)
+        self.complete = found.complete
+        if threshold is not None and found.cosines:
+            wanted = {i: score for i, score in wanted.items() if found.cosines[i] >= threshold}
+            self.complete |= min((found.cosines[i] for i in found.near), default=-1.0) < threshold
+        for one in self._ranked:
+            wanted.pop(one.passage.passage_id, None)
+        room = len(wanted) if self.complete else max(n - len(self._ranked), 0)
+        cut = sorted(wanted.values(), reverse=True)[:room]
+        passages = store.passages(self._db, [i for i, score in wanted.items() if cut and score >= cut[-1]])
+        order = sorted(passages, key=lambda p: (-wanted[p.passage_id], p.document, p.start, str(p.source)))
+        vector_ranks = _ranks({i: found.cosines[i] for i in found.near})
+        text_ranks = _ranks(found.bm25)
+        self._ranked += [
+            Candidate(
+                passage=one,
+                score=wanted[one.passage_id],
+                cosine=found.cosines.get(one.passage_id),
+                bm25=found.bm25.get(one.passage_id),
+                vector_rank=vector_ranks.get(one.passage_id),
+                text_rank=text_ranks.get(one.passage_id),
+            )
+            for one in order[:room]
+        ]
+
+
+def _ranks(scores: Mapping[int, float]) -> dict[int, int]:
+    """Ranks from 1, equal scores alike."""
+    first: dict[float, int] = {}
+    for place, score in enumerate(sorted(scores.values(), reverse=True), start=1):
+        first.setdefault(score, place)
+    return {i: first[score] for i, score in scores.items()}
 
 
 def _nearest_with_ties(
-    db: Database,
-    collection: StoredCollection,
-    request: Request,
-    query: Float32Vector,
-    snapshot: VectorIndex | None,
-) -> tuple[Int64Vector, Float32Vector]:
-    """At least the k nearest, and all that score as the last of them; fewer only when fewer may be found."""
-    candidates = request.k + TIE_MARGIN
+    db: Database, collection: StoredCollection, request: Request, k: int, snapshot: VectorIndex | None
+) -> tuple[Int64Vector, bool]:
+    """Ids of at least the k nearest, and all that score as the last of them; whether there are no more."""
+    assert request.vector is not None
+    candidates = k + TIE_MARGIN
     while True:
-        ids, scores = _nearest(db, collection, query, candidates, snapshot, request.allowed)
-        exhausted = len(ids) < candidates
-        if exhausted or scores[request.k - 1] - scores[-1] > 2 * 10.0**-SCORE_DECIMALS:
-            return ids, scores
+        ids, scores = _nearest(db, collection, request.vector, candidates, snapshot, request.allowed)
+        complete = len(ids) < candidates
+        if complete or scores[k - 1] - scores[-1] > 2 * 10.0**-SCORE_DECIMALS:
+            return ids, complete
         candidates *= 4  # the cut goes through a run of equal scores: take all of it
 
 
-def _by_words(db: Database, collection: StoredCollection, request: Request) -> dict[int, float]:
-    """BM25 of the k best, and of those that score as the last of them, to six digits."""
-    ids, scores = fulltext.search(
-        db, collection.collection_id, request.match, request.k, allowed=request.allowed
-    )
+def _best_by_words(db: Database, collection: StoredCollection, request: Request, n: int) -> dict[int, float]:
+    """BM25 of the n best, and of those that score as the last of them, to six digits."""
+    ids, scores = fulltext.search(db, collection.collection_id, request.match, n, allowed=request.allowed)
     return {int(i): float(f"{score:.6g}") for i, score in zip(ids, scores, strict=True)}
 
 
 def _by_both(
-    db: Database,
-    collection: StoredCollection,
-    request: Request,
-    query: Float32Vector,
-    snapshot: VectorIndex | None,
-) -> tuple[Mapping[int, float], Mapping[int, float], Mapping[int, float]]:
-    """Scores, cosines and BM25 of the best of either arm."""
-    deep = replace(request, k=max(ARM_DEPTH, 2 * request.k))
-    near, found = _nearest_with_ties(db, collection, deep, query, snapshot)
-    bm25 = _by_words(db, collection, deep)
-    cosines = _exact_scores(db, collection, query, np.array([*near.tolist(), *bm25], dtype=np.int64))
+    db: Database, collection: StoredCollection, request: Request, n: int, snapshot: VectorIndex | None
+) -> _Found:
+    """The best of either arm, twice as deep as n, and what they score by both."""
+    assert request.vector is not None
+    near, complete = _nearest_with_ties(db, collection, request, 2 * n, snapshot)
+    bm25 = _best_by_words(db, collection, request, 2 * n)
+    cosines = _exact_scores(db, collection, request.vector, np.array([*near.tolist(), *bm25], dtype=np.int64))
+    near_ids = frozenset(near.tolist()) & cosines.keys()
     scores = dict(cosines)
-    if bm25 and len(found):
-        spread = float(found[0] - found[:ARM_DEPTH][-1])
+    best_cosines = sorted((cosines[i] for i in near_ids), reverse=True)[:ARM_DEPTH]
+    if bm25 and best_cosines:
+        spread = best_cosines[0] - best_cosines[-1]
         best = max(TELLING_BM25, *bm25.values())
         for i, words in bm25.items():
             if i not in cosines:  # the database was damaged: verify says so
                 continue
             scores[i] = round(cosines[i] + WORDS_WEIGHT * spread * words / best, SCORE_DECIMALS)
-    return scores, cosines, bm25
+    return _Found(scores, cosines, bm25, near_ids, complete)
 
 
 def _nearest(
@@ -178,17 +245,9 @@ def _nearest(
         found += snapshot.search(query[None, :], k, without=removed, allowed=allowed)
     for block in record.blocks():  # the tail of a snapshot; all vectors where there is none
         found += ExactIndex(*block).search(query[None, :], k, without=removed, allowed=allowed)
-        found = [_best(found, k)]
-    best = _best(found, k)
+        found = [best_of(found, k)]
+    best = best_of(found, k)
     return best.ids, best.scores
-
-
-def _best(found: Sequence[Neighbours], k: int) -> Neighbours:
-    """The k best of several answers; of equal scores the one with the smaller id."""
-    ids = np.concatenate([np.empty(0, np.int64), *(one.ids for one in found)])
-    scores = np.concatenate([np.empty(0, np.float32), *(one.scores for one in found)])
-    best = np.lexsort((ids, -scores))[:k]
-    return Neighbours(ids[best], scores[best])
 
 
 def _exact_scores(
@@ -199,32 +258,3 @@ def _exact_scores(
     found, matrix = record.of(ids)
     scores = matrix.astype(np.float64) @ query.astype(np.float64)
     return {int(i): round(float(score), SCORE_DECIMALS) for i, score in zip(found, scores, strict=True)}
-
-
-def _hit(rank: int, passage: StoredPassage, score: float, cosine: float | None, bm25: float | None) -> Hit:
-    metadata: dict[str, JsonValue] = {
-        **passage.metadata,
-        "kind": passage.kind,
-        "source": _shown(passage.source),
-    }
-    if passage.title:
-        metadata["title"] = passage.title
-    if passage.page is not None:
-        metadata["page"] = passage.page
-    return Hit(
-        rank=rank,
-        score=score,
-        cosine=cosine,
-        bm25=bm25,
-        document=passage.document,
-        passage_id=passage.passage_id,
-        heading=passage.heading,
-        start=passage.start,
-        end=passage.end,
-        text=passage.text,
-        metadata=metadata,
-    )
-
-
-def _shown(path: Path) -> str:
-    return str(path).encode("utf-8", "replace").decode("utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from searchkit import settings
-from searchkit.collection import recipe, recovery, sources
+from searchkit.collection import recipe, recovery, relevance, sources
 from searchkit.collection.index_pipeline import IndexPipeline, OnProgress
 from searchkit.collection.plan import make_plan
 from searchkit.documents.discover import Discovery
@@ -85,6 +85,7 @@ class Run:
         with self.db.transaction() as tx:
             store.collect_garbage(tx, self.collection.collection_id)
         recovery.publish_if_due(self.db, self.collection)
+        self._calibrate()
         recovery.sweep(self.db)
         tally = pipeline.tally
         notices = self.notices
@@ -108,6 +109,19 @@ class Run:
             took_s=round(time.perf_counter() - started, 3),
             notices=notices,
         )
+
+    def _calibrate(self) -> None:
+        """Ask the unrelated questions that relevance is measured against, where that is due."""
+        now = catalogue.collection_named(self.db, self.collection.name)
+        if now is None or not relevance.is_due(self.db, now):
+            return
+        embedder = self.open_model()
+        instruction = embedder.instruction_for(Profile.from_dict(now.profile), "query")
+        questions = embedder.embed(relevance.probes(), instruction)
+        snapshot = recovery.open_snapshot(self.db, now)
+        found = relevance.calibrate(self.db, now, instruction, questions, snapshot)
+        with self.db.transaction() as tx:
+            catalogue.put_calibration(tx, now.collection_id, found)
 
 
 def prepare(

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from searchkit.arrays import Float32Matrix, Float32Vector
+from searchkit.collection.hits import marked
+from searchkit.library import marking
 from searchkit.records import Hit
+
+if TYPE_CHECKING:
+    from searchkit.collection.asking import Answer, Part
 
 # A sentence ends at a full stop, question or exclamation mark before a space or line end, or at a line end.
 _SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=\s|$)|[。！？]|$)", re.MULTILINE)
@@ -16,6 +24,41 @@ _WORD = re.compile(r"\w+")
 LEAST_WORDS = 3  # shorter lines (labels, table cells) show little
 MAX_CHARACTERS = 240
 MAX_SENTENCES = 16  # looked at per passage: bounds the cost for passages of many short lines
+
+# Models of up to this many dimensions are small enough to read every sentence shown, on a CPU as well;
+# for larger ones the sentence is chosen by its words.
+LIGHT_DIM = 384
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a passage; marks: (start, end) within it of words of the query."""
+
+    text: str
+    marks: tuple[tuple[int, int], ...] = ()
+
+
+def best_sentences(answer: Answer) -> list[Sentence]:
+    """For each Hit of an answer, in order, the sentence that answers best, with the query's words marked."""
+    found: dict[int, str] = {}
+    for name, part in answer.parts.items():
+        hits = [hit for hit in answer.result.hits if hit.collection == name]
+        found.update(zip((hit.rank for hit in hits), _of_part(hits, part, answer.result.query), strict=True))
+    texts = [found[hit.rank] for hit in answer.result.hits]
+    terms = next(iter(answer.parts.values())).terms  # of the whole Library, so the same in every part
+    return [
+        Sentence(text, marks) for text, marks in zip(texts, marking.spans(texts, marked(terms)), strict=True)
+    ]
+
+
+def _of_part(hits: Sequence[Hit], part: Part, query: str) -> list[str]:
+    embedder = part.embedder
+    if not hits:
+        return []
+    if embedder is None or part.vector is None or (embedder.device == "cpu" and embedder.dim > LIGHT_DIM):
+        return overlapping_sentences(hits, query)
+    instruction = embedder.instruction_for(part.profile, "document")
+    return nearest_sentences(hits, part.vector, partial(embedder.embed, instruction=instruction))
 
 
 def sentences(hit: Hit) -> list[str]:
@@ -29,7 +72,7 @@ def sentences(hit: Hit) -> list[str]:
     return telling[:MAX_SENTENCES] or [hit.text.strip()]
 
 
-def best_sentences(
+def nearest_sentences(
     hits: Sequence[Hit], query: Float32Vector, embed: Callable[[Sequence[str]], Float32Matrix]
 ) -> list[str]:
     """For each Hit the sentence nearest to the query, in one call of the model.

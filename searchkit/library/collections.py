@@ -137,7 +137,7 @@ def remove_collection(tx: Transaction, collection_id: int) -> None:
     """Delete a Collection with all it holds; its texts are left to collect_garbage."""
     for source_id, *_ in tx.rows("SELECT source_id FROM sources WHERE collection_id = ?", (collection_id,)):
         remove_source(tx, collection_id, source_id)
-    for table in ("removals", "snapshots", "collections"):
+    for table in ("removals", "snapshots", "calibrations", "collections"):
         tx.run(f"DELETE FROM {table} WHERE collection_id = ?", (collection_id,))
 
 
@@ -200,6 +200,53 @@ def remove_source(tx: Transaction, collection_id: int, source_id: int) -> int:
     tx.run("DELETE FROM sources WHERE source_id = ?", (source_id,))
     advance(tx, collection_id)
     return files
+
+
+# -------------------------------------------------------------------- calibrations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What unrelated questions find in a Collection: collection/relevance.py says how it is used."""
+
+    profile: Mapping[str, Any]  # that the Collection had when it was asked
+    instruction: str  # its query Instruction as the model read it
+    passages: int  # that the Collection had then
+    nearest: float  # cosine of the best passage, in the middle of the questions
+    level: float  # strength of the best passage, in the middle of the questions
+
+
+def calibration(db: Database, collection_id: int) -> Calibration | None:
+    """The Collection's calibration, or None."""
+    row = db.row(
+        "SELECT profile, instruction, passages, nearest, level FROM calibrations WHERE collection_id = ?",
+        (collection_id,),
+    )
+    if row is None:
+        return None
+    try:
+        profile = json.loads(row[0])
+    except ValueError:
+        return None  # as if it had not been measured: the next run measures anew
+    return Calibration(profile=profile, instruction=row[1], passages=row[2], nearest=row[3], level=row[4])
+
+
+def put_calibration(tx: Transaction, collection_id: int, found: Calibration | None) -> None:
+    """Replace the Collection's calibration; None where there is nothing to measure."""
+    tx.run("DELETE FROM calibrations WHERE collection_id = ?", (collection_id,))
+    if found is not None:
+        tx.run(
+            """INSERT INTO calibrations (collection_id, profile, instruction, passages, nearest, level)
+               VALUES (?, ?, ?, ?, ?, ?)""",
+            (
+                collection_id,
+                json.dumps(dict(found.profile), ensure_ascii=False),
+                found.instruction,
+                found.passages,
+                found.nearest,
+                found.level,
+            ),
+        )
 
 
 # -------------------------------------------------------------------- snapshots

@@ -63,7 +63,8 @@ class StoredPassage:
     """A Passage with everything a Hit shows."""
 
     passage_id: int
-    text_id: int
+    document_id: int
+    position: int  # within the Document
     document: str
     kind: str
     title: str
@@ -268,7 +269,7 @@ def collect_garbage(tx: Transaction, collection_id: int) -> None:
 def passages(db: Database, passage_ids: Sequence[int]) -> list[StoredPassage]:
     """Passages by id, in the order asked; ids that are gone are left out."""
     rows = db.rows_among(
-        """SELECT p.passage_id, p.text_id, d.name, d.kind, d.title, d.metadata, s.root,
+        """SELECT p.passage_id, p.document_id, p.position, d.name, d.kind, d.title, d.metadata, s.root,
                   p.heading, p.start, p."end", p.page, t.text, t.context
            FROM passages p JOIN documents d USING (document_id) JOIN files f USING (file_id)
            JOIN sources s USING (source_id) JOIN texts t USING (text_id) WHERE p.passage_id IN ({})""",
@@ -277,19 +278,33 @@ def passages(db: Database, passage_ids: Sequence[int]) -> list[StoredPassage]:
     found = {
         row[0]: StoredPassage(
             passage_id=row[0],
-            text_id=row[1],
-            document=row[2],
-            kind=row[3],
-            title=row[4],
-            metadata=json.loads(row[5]),
-            source=Path(os.fsdecode(row[6])),
-            heading=row[7],
-            start=row[8],
-            end=row[9],
-            page=row[10],
-            text=row[11],
-            context=row[12],
+            document_id=row[1],
+            position=row[2],
+            document=row[3],
+            kind=row[4],
+            title=row[5],
+            metadata=json.loads(row[6]),
+            source=Path(os.fsdecode(row[7])),
+            heading=row[8],
+            start=row[9],
+            end=row[10],
+            page=row[11],
+            text=row[12],
+            context=row[13],
         )
         for row in rows
     }
     return [found[passage_id] for passage_id in passage_ids if passage_id in found]
+
+
+def texts_around(db: Database, passage: StoredPassage, n: int) -> tuple[list[str], list[str]]:
+    """Texts of the n passages before and of the n after one, in the Document's order."""
+    rows = db.rows(
+        """SELECT p.position, t.text FROM passages p JOIN texts t USING (text_id)
+           WHERE p.document_id = ? AND p.position BETWEEN ? AND ? ORDER BY p.position""",
+        (passage.document_id, passage.position - n, passage.position + n),
+    )
+    return (
+        [text for position, text in rows if position < passage.position],
+        [text for position, text in rows if position > passage.position],
+    )

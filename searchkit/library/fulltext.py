@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,11 +27,23 @@ _WITHIN = "._@'’-"  # what stands within a word and not at its ends
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """A word of a query."""
+
+    word: str
+    match: str  # the FTS5 expression for it
+    texts: int  # that hold it: counted no further than `expression` needs to know
+    weight: float  # inverse document frequency as BM25 has it; the larger, the rarer
+    telling: bool = False  # whether it is among the rarest, which are looked for first
+
+
+@dataclass(frozen=True, slots=True)
 class WordQuery:
     """FTS5 expressions for a query in plain words; '' for none."""
 
     telling: str  # any of its rarest words
     all: str  # any of its words; '' where that is the same
+    terms: tuple[Term, ...] = field(default=(), compare=False)  # its different words, as they stand in it
 
 
 def expression(db: Database, query: str, matches: int = MATCHES) -> WordQuery:
@@ -38,18 +51,45 @@ def expression(db: Database, query: str, matches: int = MATCHES) -> WordQuery:
 
     What is written together, as E-204 or a@b.example, must stand together.
     """
-    terms = {word.casefold(): _term(word) for word in _words(words(query))}  # FTS5 folds what it is given
-    counted = "SELECT count(*) FROM (SELECT 1 FROM fulltext WHERE fulltext MATCH ? LIMIT ?)"
-    counts = {term: int(db.rows(counted, (term, COUNTED * matches))[0][0]) for term in terms.values()}
-    known = sorted((term for term in counts if counts[term]), key=counts.__getitem__)[:MAX_WORDS]
-    telling: list[str] = []
+    most = COUNTED * matches
+    terms = _terms(db, query, most)
+    known = sorted((term for term in terms if term.texts), key=lambda term: term.texts)[:MAX_WORDS]
+    telling: list[Term] = []
     left = matches
     for term in known:
-        if telling and counts[term] > left:
+        if telling and term.texts > left:
             break
         telling.append(term)
-        left -= counts[term]
-    return WordQuery(" OR ".join(telling), " OR ".join(known) if len(known) > len(telling) else "")
+        left -= term.texts
+    wider = _any(known) if len(known) > len(telling) else ""
+    return WordQuery(_any(telling), wider, tuple(replace(term, telling=term in telling) for term in terms))
+
+
+def _any(terms: list[Term]) -> str:
+    return " OR ".join(term.match for term in terms)
+
+
+def _terms(db: Database, query: str, most: int) -> tuple[Term, ...]:
+    """The different words of a query; texts are counted up to `most` for each."""
+    different = {word.casefold(): word for word in _words(words(query))}  # FTS5 folds what it is given
+    stored = int((db.row("SELECT max(text_id) FROM texts") or (0,))[0] or 0)  # to count them takes a pass
+    counted = "SELECT count(*) FROM (SELECT 1 FROM fulltext WHERE fulltext MATCH ? LIMIT ?)"
+    terms = []
+    for word in different.values():
+        match = _term(word)
+        texts = int(db.rows(counted, (match, most))[0][0])
+        terms.append(Term(word, match, texts, _weight(texts, stored, most)))
+    return tuple(terms)
+
+
+def _weight(texts: int, stored: int, most: int) -> float:
+    """log(1 + (N - n + 0.5) / (n + 0.5)) for n of N texts (Robertson and Zaragoza 2009, 3.1).
+
+    Of a word that is not counted to the end it is taken to lie in the middle, on a scale of logarithms.
+    """
+    held = math.sqrt(texts * stored) if texts == most else texts
+    held = min(held, stored)
+    return math.log1p((stored - held + 0.5) / (held + 0.5))
 
 
 def _words(text: str) -> list[str]:

@@ -18,6 +18,7 @@ APPLICATION_ID = 0x53_4B_49_54  # "SKIT", so that `file` and we can tell our dat
 SET = "searchkit"
 APPLIED = f"SELECT name FROM _sqlite_migrations WHERE migration_set = '{SET}'"
 
+TOKENIZER = "porter unicode61 remove_diacritics 2 categories 'L* N* M* Co'"
 WORDS = "fulltext_words"  # library/words.py, which every connection that writes must define
 DROP_FULL_TEXT = (
     "DROP TRIGGER IF EXISTS texts_into_fulltext",
@@ -25,9 +26,7 @@ DROP_FULL_TEXT = (
     "DROP TABLE IF EXISTS fulltext",
 )
 FULL_TEXT = (  # marks belong to words: without them Hindi and Thai fall into single letters
-    """CREATE VIRTUAL TABLE fulltext USING fts5(
-         context, text, content='',
-         tokenize="porter unicode61 remove_diacritics 2 categories 'L* N* M* Co'")""",
+    f"""CREATE VIRTUAL TABLE fulltext USING fts5(context, text, content='', tokenize="{TOKENIZER}")""",
     f"""CREATE TRIGGER texts_into_fulltext AFTER INSERT ON texts BEGIN
           INSERT INTO fulltext (rowid, context, text)
           VALUES (new.text_id, {WORDS}(new.context), {WORDS}(new.text));
@@ -65,7 +64,21 @@ def m003_full_text(tables: Tables) -> None:
         tables.execute(statement)
 
 
-MIGRATIONS = (m001_first_schema, m002_snapshots_are_tuned, m003_full_text)
+def m006_calibrations(tables: Tables) -> None:
+    """What questions that have nothing to do with a Collection find in it."""
+    tables.execute(
+        """CREATE TABLE calibrations (
+             collection_id INTEGER PRIMARY KEY REFERENCES collections ON DELETE CASCADE,
+             profile       TEXT    NOT NULL,   -- as collections.profile was
+             instruction   TEXT    NOT NULL,   -- of the questions, as the model read it
+             passages      INTEGER NOT NULL,   -- that the Collection had
+             nearest       REAL    NOT NULL,   -- see collection/relevance.py
+             level         REAL    NOT NULL
+           )"""
+    )
+
+
+MIGRATIONS = (m001_first_schema, m002_snapshots_are_tuned, m003_full_text, m006_calibrations)
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from searchkit.arrays import Float32Matrix, Int64Vector, top_k
@@ -48,3 +50,11 @@ class ExactIndex:
             best = top_k(scores, k)
             found.append(Neighbours(ids[best], scores[best]))
         return found
+
+
+def best_of(found: Sequence[Neighbours], k: int) -> Neighbours:
+    """The k best of several answers to one query; of equal scores the one with the smaller id."""
+    ids = np.concatenate([np.empty(0, np.int64), *(one.ids for one in found)])
+    scores = np.concatenate([np.empty(0, np.float32), *(one.scores for one in found)])
+    best = np.lexsort((ids, -scores))[:k]
+    return Neighbours(ids[best], scores[best])

@@ -7,9 +7,12 @@ from searchkit.library.database import Database
 from searchkit.profile import profiles_folder
 from tests.collection.conftest import write
 
+RESULT_FIELDS = [
+    *("query", "collection", "profile", "model", "took_ms", "mode", "relevant", "more", "hits", "explanation"),
+]
 HIT_FIELDS = [
-    *("rank", "score", "document", "passage_id", "heading", "start", "end", "text", "cosine", "bm25"),
-    "metadata",
+    *("rank", "score", "document", "passage_id", "heading", "start", "end", "text", "collection"),
+    *("relevance", "cosine", "bm25", "vector_rank", "text_rank", "highlights", "before", "after", "metadata"),
 ]
 REPORT_FIELDS = [
     "collection",
@@ -41,7 +44,7 @@ def test_query_json_has_the_promised_form(searchkit, docs):
     code, out, err = searchkit("query", "order a new laptop", "--json", "-k", "1")
     result = json.loads(out)
     assert (code, err) == (0, "")
-    assert list(result) == ["query", "collection", "profile", "model", "took_ms", "mode", "hits"]
+    assert list(result) == RESULT_FIELDS
     (hit,) = result["hits"]
     assert list(hit) == HIT_FIELDS
     assert (hit["rank"], hit["document"]) == (1, "laptop.md") and 0 < hit["cosine"] <= hit["score"] <= 1.2

@@ -204,7 +204,7 @@ def test_best_sentences_come_from_the_passages(library, docs):
     write(docs / "long.md", "Cups are blue. A new laptop is ordered in the portal. Chairs are grey.\n")
     library.index([docs])
     result, sentences = library.query_with_sentences("order a laptop")
-    shown = dict(zip([hit.document for hit in result.hits], sentences, strict=True))
+    shown = dict(zip([hit.document for hit in result.hits], [one.text for one in sentences], strict=True))
     assert shown["long.md"] == "A new laptop is ordered in the portal."
 
 

@@ -89,10 +89,10 @@ def test_only_allowed_passages_are_found(kind, library, items, library_folder):
         query[3] = 1.0
         opened = recovery.open_snapshot(db, collection)
         for allowed in (everything[-1:], everything[::50], everything[::2], everything[:0]):
-            request = query_pipeline.Request(k=10, vector=query, allowed=allowed)
-            hits = query_pipeline.search(db, collection, request, opened)
-            assert {hit.passage_id for hit in hits} <= set(allowed.tolist())
-            assert len(hits) == min(10, len(allowed))
+            request = query_pipeline.Request(vector=query, allowed=allowed)
+            found = query_pipeline.Ranking(db, collection, request, opened).first(10)
+            assert {one.passage.passage_id for one in found} <= set(allowed.tolist())
+            assert len(found) == min(10, len(allowed))
 
 
 def test_show_says_how_the_nearest_are_found_and_how_well(kind, library, items):
@@ -158,6 +158,7 @@ def test_a_second_query_opens_no_file_again(library, items, monkeypatch):
     opened = []
     plain = recovery._open
     monkeypatch.setattr(recovery, "_open", lambda *given: opened.append(1) or plain(*given))
+    recovery._opened.forget(library.folder / library.show().snapshot.file)  # the run has looked into it
     for _ in range(3):
         library.query("item 17")
     assert len(opened) == 1

@@ -1,0 +1,85 @@
+"""Makes Hits of candidates: what a user sees of a passage that was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from searchkit.collection.query_pipeline import Candidate
+from searchkit.library import documents as store
+from searchkit.library import marking
+from searchkit.library.database import Database
+from searchkit.library.documents import StoredPassage
+from searchkit.library.fulltext import Term
+from searchkit.records import Hit, JsonValue
+
+# Words that weigh less than this share of the weightiest one say nothing of why a passage was found.
+MARKED_SHARE = 0.5
+
+
+def hits(
+    db: Database,
+    candidates: Sequence[Candidate],
+    *,
+    first: int,
+    collection: str,
+    relevance: Callable[[Candidate], float | None],
+    terms: Sequence[Term],
+    context: int,
+) -> list[Hit]:
+    """Hits of candidates in their order, ranked from `first` on.
+
+    context: how many passages before and after each to read.
+    """
+    spans = marking.spans([one.passage.text for one in candidates], marked(terms))
+    made = []
+    for rank, (one, highlights) in enumerate(zip(candidates, spans, strict=True), start=first):
+        passage = one.passage
+        before, after = store.texts_around(db, passage, context) if context else ([], [])
+        made.append(
+            Hit(
+                rank=rank,
+                score=one.score,
+                collection=collection,
+                relevance=relevance(one),
+                cosine=one.cosine,
+                bm25=one.bm25,
+                vector_rank=one.vector_rank,
+                text_rank=one.text_rank,
+                document=passage.document,
+                passage_id=passage.passage_id,
+                heading=passage.heading,
+                start=passage.start,
+                end=passage.end,
+                text=passage.text,
+                highlights=highlights,
+                before=tuple(before),
+                after=tuple(after),
+                metadata=_metadata(passage),
+            )
+        )
+    return made
+
+
+def marked(terms: Sequence[Term]) -> list[marking.Word]:
+    """The words of a query that are worth marking."""
+    held = [term for term in terms if term.texts]
+    least = MARKED_SHARE * max((term.weight for term in held), default=0.0)
+    return [(term.word, term.match) for term in held if term.weight >= least]
+
+
+def _metadata(passage: StoredPassage) -> dict[str, JsonValue]:
+    metadata: dict[str, JsonValue] = {
+        **passage.metadata,
+        "kind": passage.kind,
+        "source": _shown(passage.source),
+    }
+    if passage.title:
+        metadata["title"] = passage.title
+    if passage.page is not None:
+        metadata["page"] = passage.page
+    return metadata
+
+
+def _shown(path: Path) -> str:
+    return str(path).encode("utf-8", "replace").decode("utf-8")
