@@ -66,8 +66,13 @@ def _csv_line(row: Sequence[object]) -> str:
     return line.getvalue()
 
 
-def print_hits(result: QueryResult, sentences: Sequence[Sentence]) -> None:
-    """Show the Hits of a query, each with the sentence of its passage that answers best."""
+def print_hits(
+    result: QueryResult, sentences: Sequence[Sentence], further: str = "more with --offset {}"
+) -> None:
+    """Show the Hits of a query, each with the sentence of its passage that answers best.
+
+    further: how the next page is asked for; {} stands for the last rank.
+    """
     from rich.text import Text
 
     out = console()
@@ -87,7 +92,7 @@ def print_hits(result: QueryResult, sentences: Sequence[Sentence]) -> None:
         print_explanation(result)
     about = [result.collection, result.profile, result.model, result.mode, f"{result.took_ms:.0f} ms"]
     if result.more and result.hits:
-        about.append(f"more with --offset {result.hits[-1].rank}")
+        about.append(further.format(result.hits[-1].rank))
     out.print(Text(" · ".join(about), style="dim"))
 
 

@@ -18,6 +18,8 @@ INTERRUPTED = 130
 COMMANDS = {
     "index": ("searchkit.cli.index", "Add files and folders to a collection, or refresh it."),
     "query": ("searchkit.cli.query", "Find the passages that answer a question."),
+    "similar": ("searchkit.cli.similar", "Find the documents that are most like one."),
+    "shell": ("searchkit.cli.shell", "Ask one question after another; the model is loaded once."),
     "collections": ("searchkit.cli.library", "List the collections of the Library."),
     "show": ("searchkit.cli.library", "Show a collection: profile, model, recipe, sources, counts."),
     "remove": ("searchkit.cli.library", "Remove a collection, or one of its sources."),
@@ -75,9 +77,7 @@ def run(arguments: list[str] | None = None) -> int:
             code = cli.main(arguments, prog_name="searchkit", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except SearchkitError as error:
-        say(f"Error: {error.message}")
-        if error.remedy:
-            say(f"  {error.remedy}")
+        say_error(error)
         return error.exit_code
     except click.ClickException as error:
         error.show()
@@ -105,3 +105,10 @@ def _reader_has_gone() -> int:
 def say(text: str) -> None:
     """Print to stderr."""
     click.echo(text, err=True)
+
+
+def say_error(error: SearchkitError) -> None:
+    """Print what was found and what was expected to stderr, and what helps."""
+    say(f"Error: {error.message}")
+    if error.remedy:
+        say(f"  {error.remedy}")

@@ -152,7 +152,7 @@ def checked(question: Question) -> Question:
     profile = question.profile
     if profile is not None and not isinstance(profile, Profile):
         profile = Profile.load(profile)
-    return replace(question, text=text, profile=profile, where=_parsed(question.where) or "")
+    return replace(question, text=text, profile=profile, where=parsed_filter(question.where) or "")
 
 
 def answer(
@@ -277,7 +277,7 @@ class Search:
             vector=vector,
             match=match.telling,
             wider=match.all,
-            allowed=_allowed(db, collection.collection_id, _parsed(question.where)),
+            allowed=allowed_ids(db, collection.collection_id, parsed_filter(question.where)),
             threshold=question.profile_for(collection).threshold,
         )
         self.snapshot: VectorIndex | None = None if vector is None else recovery.open_snapshot(db, collection)
@@ -336,7 +336,8 @@ def _words_of(db: Database, mode: str, text: str) -> tuple[WordQuery, WordQuery]
     return asked, WordQuery("", "") if mode == "vector" else asked
 
 
-def _parsed(where: str | Filter) -> Filter | None:
+def parsed_filter(where: str | Filter) -> Filter | None:
+    """The tree of a filter; None where there is none. Raises: FilterInvalid."""
     if not where or not isinstance(where, str):
         return where or None
     from searchkit.library.filter_grammar import parse_filter  # most queries have no filter
@@ -344,7 +345,8 @@ def _parsed(where: str | Filter) -> Filter | None:
     return parse_filter(where)
 
 
-def _allowed(db: Database, collection_id: int, wanted: Filter | None) -> Int64Vector | None:
+def allowed_ids(db: Database, collection_id: int, wanted: Filter | None) -> Int64Vector | None:
+    """Ids of the passages that a filter allows, ascending; None for all. Raises: FilterInvalid."""
     if wanted is None:
         return None
     from searchkit.library.filters import allowed_passages

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Unpack
 from searchkit import settings
 from searchkit.collection import recovery
 from searchkit.collection.asking import Answer, Options, Question, answer, checked
+from searchkit.collection.naming import gone
 from searchkit.collection.snippet import Sentence, best_sentences
 from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.errors import CollectionNotFound, ModelError, RecipeMismatch, UsageError, near_names
@@ -25,10 +26,11 @@ from searchkit.library import fulltext
 from searchkit.library.collections import Counts, StoredCollection, StoredSnapshot, StoredSource
 from searchkit.library.database import Database, exists
 from searchkit.profile import Profile
-from searchkit.records import Failure, IndexReport, QueryResult
+from searchkit.records import Failure, Hit, IndexReport, QueryResult
 
 if TYPE_CHECKING:
     from searchkit.collection.index_pipeline import OnProgress
+    from searchkit.collection.similar import Alike, SimilarOptions
     from searchkit.documents.discover import Discovery
 
 
@@ -161,16 +163,66 @@ class Library:
         return found.result, best_sentences(found)
 
     def _answer(self, text: str, asked: Options) -> Answer:
-        named = asked.get("collection")
-        names = [named] if named is None or isinstance(named, str) else list(dict.fromkeys(named))
         question = checked(Question(text=text, **asked))
         with Database.read(self.folder) as db:
             return answer(
                 db,
                 question,
-                [partial(self._chosen, name=name) for name in names or [None]],
+                [partial(self._chosen, name=name) for name in _names_of(asked)],
                 lambda model, space: self._embedder(model, space, "quick"),
             )
+
+    def similar(
+        self, document: str | Path | Hit, *, collection: str | None = None, **wanted: Unpack[SimilarOptions]
+    ) -> QueryResult:
+        """Find the Documents of a Collection that are most like one of them, by stored vectors alone.
+
+        document: a name as Hits show it, the path of a file of a source, the end of such a name where that is
+        unique, or a Hit. Of a file with several Documents, a table's name means all of its rows.
+        Returns: a Hit for each Document, with the Passage that fits best and its cosine; the score is the mean
+        over the given Document's Passages of the best cosine to any of the other (collection/similar.py).
+        Raises: UsageError: no Document, or several, are called so. CollectionNotFound, FilterInvalid.
+        """
+        return self._alike(document, collection, wanted).result
+
+    def similar_with_sentences(
+        self, document: str | Path | Hit, *, collection: str | None = None, **wanted: Unpack[SimilarOptions]
+    ) -> tuple[QueryResult, list[Sentence]]:
+        """Like similar, and for each Hit the sentence that shares most words with what it is like."""
+        from searchkit.collection.similar import telling_sentences
+
+        found = self._alike(document, collection, wanted)
+        return found.result, telling_sentences(found)
+
+    def _alike(self, document: str | Path | Hit, collection: str | None, wanted: SimilarOptions) -> Alike:
+        from searchkit.collection.similar import Wanted, similar  # a query does not need it
+
+        started = time.perf_counter()
+        if isinstance(document, Hit) and collection is None:
+            collection = document.collection or None
+        with Database.read(self.folder) as db, db.one_state():
+            return similar(db, self._chosen(db, collection), document, Wanted(**wanted), started=started)
+
+    def open_models(self, **asked: Unpack[Options]) -> list[str]:
+        """Open the models that queries so asked will need, so that the first one need not wait.
+
+        Returns: their names; none for modes that go by words.
+        Raises: CollectionNotFound, LibraryError, ModelError, ModelNotFound.
+        """
+        with Database.read(self.folder) as db, db.one_state():
+            chosen = [self._chosen(db, name) for name in _names_of(asked)]
+        if asked.get("mode", "hybrid") not in ("hybrid", "vector"):
+            return []
+        named = [(str(asked.get("model") or one.model), one.recipe.get("precision")) for one in chosen]
+        return [self._embedder(*one, "quick").model for one in dict.fromkeys(named)]
+
+    def with_context(self, hit: Hit, n: int) -> Hit:
+        """A Hit with the texts of the n Passages before and after it. Raises: UsageError: it is gone."""
+        with Database.read(self.folder) as db, db.one_state():
+            for passage in store.passages(db, [hit.passage_id]):
+                before, after = store.texts_around(db, passage, n)
+                return replace(hit, before=tuple(before), after=tuple(after))
+        raise gone(hit)
 
     def collections(self) -> list[CollectionInfo]:
         """All Collections, by name; none when there is no Library yet."""
@@ -281,6 +333,12 @@ class Library:
             if known
             else "make one with: searchkit index FOLDER",
         )
+
+
+def _names_of(asked: Options) -> list[str | None]:
+    """The Collections that are asked, each once; None stands for the one that need not be named."""
+    named = asked.get("collection")
+    return [named] if named is None or isinstance(named, str) else [*dict.fromkeys(named)] or [None]
 
 
 def _profile(profile: Profile | str | Path | None) -> Profile | None:
