@@ -31,19 +31,22 @@ class History:
         """Append a line unless it is the one before once more."""
         line = " ".join(line.split())
         if line and line != self._last:
-            self._write(os.O_APPEND, [line])
+            self._write(self._path, os.O_APPEND, [line])
         self._last = line
 
     def shorten(self) -> None:
         """Let go of all but the last thousand."""
         held = self.lines()
         with suppress(OSError):
-            if self._path.stat().st_size > len("\n".join(held).encode()) + 1:
-                self._write(os.O_TRUNC, held)
+            if self._path.read_bytes().count(b"\n") > MOST_LINES:
+                part = self._path.with_suffix(".part")
+                self._write(part, os.O_TRUNC, held)
+                part.replace(self._path)
 
-    def _write(self, flag: int, lines: list[str]) -> None:
+    @staticmethod
+    def _write(path: Path, flag: int, lines: list[str]) -> None:
         with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            opened = os.open(self._path, os.O_WRONLY | os.O_CREAT | flag, 0o600)
-            with os.fdopen(opened, "w", encoding="utf-8", errors="replace") as file:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            opened = os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o600)
+            with os.fdopen(opened, "w", encoding="utf-8", errors="replace", newline="\n") as file:
                 file.writelines(f"{line}\n" for line in lines)

@@ -96,6 +96,17 @@ def print_hits(
     out.print(Text(" · ".join(about), style="dim"))
 
 
+def print_passage(hit: Hit) -> None:
+    """Show the whole passage of a Hit, and those around it as far as they were read."""
+    from rich.text import Text
+
+    out = console()
+    out.print(_place(hit, several=False))
+    if hit.heading:
+        out.print(Text(clean(hit.heading), style="dim"))
+    out.print(_whole(hit))
+
+
 def verdict_of(result: QueryResult) -> str:
     """What is to be said before the Hits; '' where they speak for themselves."""
     if not result.hits:
@@ -126,13 +137,20 @@ def _passage(hit: Hit, sentence: Sentence) -> Text:
 
     shown = Text(clean(hit.heading) + "\n" if hit.heading else "", style="dim")
     if hit.before or hit.after:
-        for text in hit.before:
-            shown.append(f"{_printable(text)}\n\n", style="dim")
-        shown.append_text(_marked(hit.text, hit.highlights))
-        for text in hit.after:
-            shown.append(f"\n\n{_printable(text)}", style="dim")
-    else:
-        shown.append_text(_marked(sentence.text, sentence.marks))
+        return shown.append_text(_whole(hit))
+    return shown.append_text(_marked(sentence.text, sentence.marks))
+
+
+def _whole(hit: Hit) -> Text:
+    """The passage between those around it."""
+    from rich.text import Text
+
+    shown = Text()
+    for text in hit.before:
+        shown.append(f"{_printable(text)}\n\n", style="dim")
+    shown.append_text(_marked(hit.text, hit.highlights))
+    for text in hit.after:
+        shown.append(f"\n\n{_printable(text)}", style="dim")
     return shown
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PARTLY_DONE = 3
+# The options that make one filter, and the arguments they are handed on as.
+FILTERS = {"--where": "where", "--type": "kinds", "--path": "path", "--since": "since"}
 
 
 def library_option(command: Command) -> Command:

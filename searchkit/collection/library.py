@@ -179,8 +179,8 @@ class Library:
 
         document: a name as Hits show it, the path of a file of a source, the end of such a name where that is
         unique, or a Hit. Of a file with several Documents, a table's name means all of its rows.
-        Returns: a Hit for each Document, with the Passage that fits best and its cosine; the score is the mean
-        over the given Document's Passages of the best cosine to any of the other (collection/similar.py).
+        Returns: a Hit for each Document, with the Passage that fits best and its cosine; its score is the
+        mean over the given Document's Passages of the best cosine to any of the other (collection/similar.py).
         Raises: UsageError: no Document, or several, are called so. CollectionNotFound, FilterInvalid.
         """
         return self._alike(document, collection, wanted).result
@@ -203,18 +203,20 @@ class Library:
         with Database.read(self.folder) as db, db.one_state():
             return similar(db, self._chosen(db, collection), document, Wanted(**wanted), started=started)
 
-    def open_models(self, **asked: Unpack[Options]) -> list[str]:
+    def open_models(self, on_open: Callable[[str], None], **asked: Unpack[Options]) -> None:
         """Open the models that queries so asked will need, so that the first one need not wait.
 
-        Returns: their names; none for modes that go by words.
+        on_open: told the name of each that is not open yet, before that takes its time.
         Raises: CollectionNotFound, LibraryError, ModelError, ModelNotFound.
         """
         with Database.read(self.folder) as db, db.one_state():
             chosen = [self._chosen(db, name) for name in _names_of(asked)]
-        if asked.get("mode", "hybrid") not in ("hybrid", "vector"):
-            return []
-        named = [(str(asked.get("model") or one.model), one.recipe.get("precision")) for one in chosen]
-        return [self._embedder(*one, "quick").model for one in dict.fromkeys(named)]
+        if asked.get("mode", "hybrid") in ("hybrid", "vector"):
+            for one in chosen:
+                name, space = str(asked.get("model") or one.model), one.recipe.get("precision")
+                if not any((name, space, known) in self._models for known in ("auto", "quick")):
+                    on_open(name)
+                self._embedder(name, space, "quick")
 
     def with_context(self, hit: Hit, n: int) -> Hit:
         """A Hit with the texts of the n Passages before and after it. Raises: UsageError: it is gone."""
