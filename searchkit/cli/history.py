@@ -32,7 +32,7 @@ class History:
         line = " ".join(line.split())
         if line and line != self._last:
             self._write(self._path, os.O_APPEND, [line])
-        self._last = line
+            self._last = line
 
     def shorten(self) -> None:
         """Let go of all but the last thousand."""

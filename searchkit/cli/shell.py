@@ -10,9 +10,9 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from searchkit.collection.library import Library
     from searchkit.collection.snippet import Sentence
     from searchkit.records import Hit, QueryResult
+
+Ask: TypeAlias = Callable[[int], "tuple[QueryResult, list[Sentence]]"]  # from the Hit after so many on
 
 PROMPT = "searchkit> "
 HISTORY_FILE = "shell-history"
@@ -131,9 +133,8 @@ class Shell:
         self.library = library
         self.asked = {name: value for name, value in asked.items() if name != "offset"}
         self.where = where
-        self._hits: dict[int, Hit] = {}
-        self._last: QueryResult | None = None
-        self._again: Callable[[int], tuple[QueryResult, list[Sentence]]] | None = None
+        self.answer: QueryResult | None = None  # the last one, with the Hits of all pages that were shown
+        self._again: Ask | None = None
 
     def load(self) -> None:
         """Open what queries will need. Raises: CollectionNotFound, LibraryError."""
@@ -166,32 +167,32 @@ class Shell:
 
     def more(self) -> None:
         """Show the next page of what was asked last."""
-        if self._again is None or self._last is None or not self._last.more:
+        if self._again is None or self.answer is None or not self.answer.more:
             raise UsageError(
                 "there are no more hits", remedy="ask something, or show more at once with: :k 20"
             )
-        self._page(self._again, len(self._hits))
+        self._page(self._again, self.answer.hits)
 
     def hit(self, argument: str) -> Hit:
         """The Hit of a number. Raises: UsageError: there is none."""
-        found = self._hits.get(_number(argument))
-        if found is None:
-            there = f"there are 1 to {len(self._hits)}" if self._hits else "nothing has been found yet"
-            raise UsageError(f"there is no hit {argument}", remedy=f"name one that is shown: {there}")
-        return found
+        number, found = _number(argument), self.answer.hits if self.answer else ()
+        if not 1 <= number <= len(found):
+            there = f"1 to {len(found)} are shown" if found else "nothing has been found yet"
+            raise UsageError(
+                f"there is no hit {number}: {there}", remedy="ask something, then name a hit: :show 1"
+            )
+        return found[number - 1]
 
-    def _first_page(self, again: Callable[[int], tuple[QueryResult, list[Sentence]]]) -> None:
-        self._page(again, 0)
+    def _first_page(self, again: Ask) -> None:
+        self._page(again, ())
         self._again = again
 
-    def _page(self, again: Callable[[int], tuple[QueryResult, list[Sentence]]], offset: int) -> None:
+    def _page(self, again: Ask, before: tuple[Hit, ...]) -> None:
         from searchkit.cli.hits import print_hits
 
-        self._last, sentences = again(offset)
-        if not offset:
-            self._hits.clear()
-        self._hits.update((hit.rank, hit) for hit in self._last.hits)
-        print_hits(self._last, sentences, "more with :more")
+        result, sentences = again(len(before))
+        self.answer = replace(result, hits=before + result.hits)
+        print_hits(result, sentences, "more with :more")
 
 
 # -------------------------------------------------------------------- commands

@@ -180,7 +180,7 @@ class Library:
         document: a name as Hits show it, the path of a file of a source, the end of such a name where that is
         unique, or a Hit. Of a file with several Documents, a table's name means all of its rows.
         Returns: a Hit for each Document, with the Passage that fits best and its cosine; its score is the
-        mean over the given Document's Passages of the best cosine to any of the other (collection/similar.py).
+        mean over the given Document's Passages of the best cosine to one of the other.
         Raises: UsageError: no Document, or several, are called so. CollectionNotFound, FilterInvalid.
         """
         return self._alike(document, collection, wanted).result

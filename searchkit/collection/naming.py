@@ -25,7 +25,7 @@ def documents_meant(
     """The Documents of one file that are meant, never none; several where a table or an archive is meant.
 
     asked: a name as Hits show it, the path of a file in one of the sources, the end of such a name where it
-    is unique, or a Hit. A file that two sources hold, looked for by its path, is found in both.
+    is unique, or a Hit.
     Raises: UsageError: nothing is called so, or several files are.
     """
     if isinstance(asked, Hit):
@@ -62,8 +62,8 @@ def gone(hit: Hit) -> UsageError:
 
 
 def _places(documents: Iterable[NamedDocument]) -> list[Path]:
-    """Files that Documents come from, each once, however it is reached."""
-    return list(dict.fromkeys(Path(os.path.realpath(one.path)) for one in documents))
+    """Files that Documents come from, each once."""
+    return list(dict.fromkeys(one.path for one in documents))
 
 
 def _at_path(db: Database, collection: StoredCollection, path: Path) -> list[NamedDocument]:

@@ -219,10 +219,7 @@ class _Search:
         """At least the n Passages of others that are nearest to one of its own."""
         found = {int(i) for one in self._nearest(n + TIE_MARGIN) for i in one.ids}
         ids, cosines = self._cosines(sorted(found))
-        return [
-            Likeness(float(row.max()), float(row.max()), int(i), int(self._own_ids[row.argmax()]))
-            for i, row in zip(ids, cosines, strict=True)
-        ]
+        return [self._likeness(int(i), row) for i, row in zip(ids, cosines, strict=True)]
 
     def _nearest(self, k: int) -> list[Neighbours]:
         """For each own Passage the k nearest of others: of the snapshot, and of what was committed since."""
@@ -271,10 +268,10 @@ class _Search:
         for start in range(0, len(pairs), BLOCK_ROWS):
             owner = {passage: document for document, passage in pairs[start : start + BLOCK_ROWS]}
             for i, row in zip(*self._cosines(list(owner)), strict=True):
-                document, cosine = owner[int(i)], float(row.max())
+                document, found = owner[int(i)], self._likeness(int(i), row)
                 best[document] = np.maximum(best[document], row)
-                if document not in nearest or cosine > nearest[document].cosine:
-                    nearest[document] = Likeness(cosine, cosine, int(i), int(self._own_ids[row.argmax()]))
+                if document not in nearest or found.cosine > nearest[document].cosine:
+                    nearest[document] = found
         return {
             one: replace(nearest[one], score=round(float(best[one].mean()), SCORE_DECIMALS))
             if one in nearest
@@ -282,10 +279,15 @@ class _Search:
             for one in document_ids
         }
 
+    def _likeness(self, passage_id: int, cosines: npt.NDArray[np.float64]) -> Likeness:
+        """Of a Passage, by its cosines to those of the given Document."""
+        best = round(float(cosines.max()), SCORE_DECIMALS)
+        return Likeness(best, best, passage_id, int(self._own_ids[cosines.argmax()]))
+
     def _cosines(self, ids: Sequence[int]) -> tuple[Int64Vector, npt.NDArray[np.float64]]:
         """Ids, ascending, and their cosines (ids, own Passages), from the vectors of record."""
         found, matrix = self._record.of(np.array(ids, dtype=np.int64))
-        return found, np.round(matrix.astype(np.float64) @ self._own.T.astype(np.float64), SCORE_DECIMALS)
+        return found, matrix.astype(np.float64) @ self._own.T.astype(np.float64)
 
 
 def _nth(known: Mapping[int, Likeness | None], n: int) -> float:

@@ -1,6 +1,7 @@
 """The command line with the word embedder for a model.
 
-$SLOW_S makes every batch take that long; $AHEAD makes other processes read, however little there is.
+$SLOW_S makes every batch take that long, $SLOW_QUERY_S every query; $AHEAD makes other processes read,
+however little there is.
 """
 
 import os
@@ -13,6 +14,12 @@ from tests.fakes import WordEmbedder
 
 
 class SlowEmbedder(WordEmbedder):
+    def embed(self, texts, instruction=""):
+        if (wait_s := float(os.environ.get("SLOW_QUERY_S", "0"))) and len(texts) == 1:
+            print("asked", flush=True)
+            time.sleep(wait_s)
+        return super().embed(texts, instruction)
+
     def embed_counted(self, texts, instruction=""):
         time.sleep(float(os.environ.get("SLOW_S", "0")))
         made = super().embed_counted(texts, instruction)
