@@ -150,6 +150,18 @@ def test_what_was_added_and_removed_since_the_snapshot_counts(reports, tmp_path)
     assert [hit.document for hit in reports.similar("07.md", k=100).hits] == names
 
 
+def test_passages_that_are_gone_take_nobodys_place(library, tmp_path, monkeypatch):
+    monkeypatch.setattr(similar, "TIE_MARGIN", 0)
+    for number in range(20):
+        write(tmp_path / "in" / f"{number:02}.txt", "valve " * 20 + "frost " * number)
+    library.index([tmp_path / "in"])
+    for number in range(1, 10):
+        (tmp_path / "in" / f"{number:02}.txt").unlink()
+    library.index([tmp_path / "in"])
+    names = [hit.document for hit in library.similar("00.txt", k=3, passages=True).hits]
+    assert names == ["10.txt", "11.txt", "12.txt"]
+
+
 def test_of_a_long_document_passages_from_all_over_are_compared():
     assert similar.spread(range(5), 64) == [0, 1, 2, 3, 4]
     assert similar.spread(range(641), 64)[::21] == [0, 213, 427, 640]
