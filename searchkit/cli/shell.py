@@ -49,6 +49,10 @@ def shell_command(context: click.Context, library: Library, asked: dict[str, Any
     The options say how queries are asked until a command changes that; :help lists the commands. Ctrl-C
     leaves a line or a query, Ctrl-D the shell. What is typed is kept for the arrow keys, in the user's cache.
     """
+    if asked["offset"]:
+        raise UsageError(
+            "--offset is of no use in the shell", remedy="ask, then show the next page with :more"
+        )
     shell = Shell(library, asked, where=_as_written(context.params))
     shell.load()
     if sys.stdin.isatty() and sys.stdout.isatty():

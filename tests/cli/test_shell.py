@@ -188,6 +188,11 @@ def test_help_names_every_command_and_a_blank_before_a_colon_makes_a_query(shell
     assert "more with" not in out and out.count("all-MiniLM") == 1 and "Error" not in err
 
 
+def test_an_offset_is_refused(shell):
+    code, out, err = shell("laptop", options=["--offset", "1"])
+    assert (code, out) == (2, "") and ":more" in err
+
+
 def test_a_library_that_is_not_there_ends_it_at_once(searchkit):
     code, out, err = searchkit("shell")
     assert code == 1 and out == "" and "searchkit index FOLDER" in err
