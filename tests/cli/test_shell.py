@@ -1,5 +1,6 @@
 """The shell: every line a query or a command, errors that end nothing, and a real terminal."""
 
+import contextlib
 import io
 import os
 import re
@@ -257,13 +258,23 @@ class Terminal:
         """Until it is shown, after what was waited for before. Returns: what was shown till then."""
         deadline = time.monotonic() + seconds
         while text not in self.shown:
-            if time.monotonic() > deadline or not self._read():
-                raise AssertionError(f"{text!r} was not shown, only {self.shown!r}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{text!r} was not shown, only {self.shown!r}")
+            assert self._read(), f"it has ended; {text!r} was not shown, only {self.shown!r}"
         before, _, self.shown = self.shown.partition(text)
         return before
 
+    def interrupt(self):
+        """Ctrl-C until there is a prompt: one that falls between two keys readline notices with the next."""
+        for _ in range(10):
+            time.sleep(0.2)
+            self.type("\x03")
+            with contextlib.suppress(TimeoutError):
+                return self.wait_for(PROMPT, seconds=3)
+        raise AssertionError("Ctrl-C led to no prompt")
+
     def _read(self):
-        if select.select([self._ours], [], [], 1)[0]:
+        if select.select([self._ours], [], [], 0.2)[0]:
             try:
                 self.shown += os.read(self._ours, 65_536).decode()
             except OSError:  # Linux says so when the other side is closed
@@ -299,8 +310,9 @@ def test_in_a_terminal_it_asks_answers_and_leaves_as_it_should(terminal, tmp_pat
     assert "Loading all-MiniLM-L6-v2" in first.wait_for(PROMPT)
     first.type("parental leave\r")
     assert "hr/leave.md" in first.wait_for(PROMPT)
-    first.type("half a line\x03")
-    assert "Error" not in first.wait_for(PROMPT) and first.process.poll() is None
+    first.type("half a line")
+    first.wait_for("half a line")
+    assert "Error" not in first.interrupt() and first.process.poll() is None
     first.type(":k 2\r")
     first.wait_for(PROMPT)
     first.type("\x04")
@@ -323,8 +335,7 @@ def test_ctrl_c_leaves_a_query_that_takes_long_and_nothing_is_kept_when_asked(te
     slow.wait_for(PROMPT)
     slow.type("leave\r")
     slow.wait_for("asked\r\n")
-    slow.type("\x03")
-    slow.wait_for(PROMPT)
+    slow.interrupt()
     slow.type(":mode text\r")
     slow.wait_for(PROMPT)
     slow.type("leave\r")
