@@ -65,6 +65,11 @@ def hybrid() -> str:
     return _each("hybrid", _hybrid)
 
 
+def similar() -> str:
+    """Documents like one, against the links between them."""
+    return _each("similar", _similar)
+
+
 def sample_corpus() -> str:
     """Answers on sample_corpus."""
     return _each("sample_corpus", _sample_corpus)
@@ -302,6 +307,17 @@ def _hybrid(found: Figures) -> str:
     )
 
 
+def _similar(found: Figures) -> str:
+    low, high = found["similar_less_means_95"]
+    took = found["took_ms"]
+    return (
+        f"{_table(('compared by', 'nDCG@10'), found['ndcg@10'].items())}\n\n"
+        f"{found['documents']:,} documents, {found['passages']:,} passages, {found['documents_with_links']} "
+        f"documents with links. Less the means of the vectors: {low:+.1f} to {high:+.1f} points (95 %). "
+        f"An answer takes {took['p50']} ms, at the 95th percentile {took['p95']} ms."
+    )
+
+
 def _sample_corpus(found: Figures) -> str:
     row = (found["profile"], f"{found['in_top_5']:.3f}", f"{found['first']:.3f}", f"{found['mrr@10']:.3f}")
     return _table(("profile", "in the first five", "first", "MRR@10"), [row])
@@ -311,7 +327,7 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
+        query_latency, hybrid, similar, sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip
 
