@@ -8,7 +8,18 @@ from searchkit.profile import profiles_folder
 from tests.collection.conftest import write
 
 RESULT_FIELDS = [
-    *("query", "collection", "profile", "model", "took_ms", "mode", "relevant", "more", "hits", "explanation"),
+    *(
+        "query",
+        "collection",
+        "profile",
+        "model",
+        "took_ms",
+        "mode",
+        "relevant",
+        "more",
+        "hits",
+        "explanation",
+    ),
 ]
 HIT_FIELDS = [
     *("rank", "score", "document", "passage_id", "heading", "start", "end", "text", "collection"),
