@@ -99,8 +99,7 @@ def print_hits(result: QueryResult, snippets: Sequence[str]) -> None:
     shown = table("#", "score", "document", "passage")
     for hit, snippet in zip(result.hits, snippets, strict=True):
         place = Text(clean(hit.document), style="bold")
-        if "page" in hit.metadata:
-            place.append(f", page {hit.metadata['page']}", style="not bold")
+        place.append(clean(hit.where[len(hit.document) :]), style="not bold")
         passage = Text(clean(hit.heading) + "\n" if hit.heading else "", style="dim")
         passage.append(clean(snippet), style="not dim")
         shown.add_row(str(hit.rank), f"{hit.score:.3f}", place, passage)

@@ -18,7 +18,7 @@ from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage
 from searchkit.library.vectors import CollectionVectors
-from searchkit.records import Hit, JsonValue
+from searchkit.records import Hit, JsonValue, place_in_words
 from searchkit.vector_index.exact import ExactIndex
 from searchkit.vector_index.protocol import Neighbours, VectorIndex
 
@@ -222,6 +222,8 @@ def _hit(rank: int, passage: StoredPassage, score: float, cosine: float | None, 
         start=passage.start,
         end=passage.end,
         text=passage.text,
+        place=passage.place,
+        where=passage.document + place_in_words(passage.kind, passage.place),
         metadata=metadata,
     )
 

@@ -9,7 +9,7 @@ from tests.collection.conftest import write
 
 HIT_FIELDS = [
     *("rank", "score", "document", "passage_id", "heading", "start", "end", "text", "cosine", "bm25"),
-    "metadata",
+    *("place", "where", "metadata"),
 ]
 REPORT_FIELDS = [
     "collection",
