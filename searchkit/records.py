@@ -54,8 +54,8 @@ PAGES = ("page", "slide")  # what a Passage does not run over without need
 class Marks:
     """Where in a Document's text each line, page, slide, cell or row of its file begins.
 
-    From `starts[i]` to the next start the text stands in number `numbers[i]`; where `by_line` is set, each line
-    feed after a start begins the next number: a text of a million lines needs one start.
+    From `starts[i]` to the next start the text stands in number `numbers[i]`; where `by_line` is set, each
+    line feed after a start begins the next number: a text of a million lines needs one start.
     """
 
     unit: str  # one of UNITS

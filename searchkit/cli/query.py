@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 @options.filter_options
 @options.profile_option("Ask under another profile's query instruction.")
 @options.model_option
+@click.option(
+    "--open",
+    "to_open",
+    is_flag=False,
+    flag_value=1,
+    type=click.IntRange(min=1),
+    metavar="[N]",
+    help="Open the file of hit N, the first if left out, where the passage stands.",
+)
 @options.library_option
 @options.json_option
 def query_command(
@@ -33,6 +42,7 @@ def query_command(
     where: Filter | str,
     profile: str | None,
     model: str | None,
+    to_open: int | None,
     library: Library,
     as_json: bool,
 ) -> None:
@@ -42,6 +52,7 @@ def query_command(
     searchkit query "how do I get a new laptop"
     searchkit query "VPN drops every hour" -c support-tickets -k 5 --json
     searchkit query E-204 --text --since 3m --where "status != solved"
+    searchkit query "how do I get a new laptop" --open
 
     Fields of a FILTER: path, document, type, title, heading, page, size, modified, created, author, language,
     tags, and every name in front matter, properties and table columns. Comparisons: = != < <= > >= in has
@@ -56,6 +67,12 @@ def query_command(
         "where": where,
     }
     if as_json:
-        output.print_json(library.query(text, **asked))
+        result = library.query(text, **asked)
+        output.print_json(result)
     else:
-        output.print_hits(*library.query_with_sentences(text, **asked))
+        result, sentences = library.query_with_sentences(text, **asked)
+        output.print_hits(result, sentences)
+    if to_open is not None:
+        from searchkit.cli.opening import open_hit  # most look, and open nothing
+
+        open_hit(result, to_open, lambda text: click.echo(output.clean(text), err=True))

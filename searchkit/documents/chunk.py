@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from searchkit.documents.mend import mend
@@ -77,7 +77,14 @@ def chunk(
     try:
         places = Places(document)
         for passage in _chunk(document, chunking, capacity, count_tokens):
-            yield replace(passage, place=places.of(passage.start, passage.end))
+            yield Passage(  # in half the time of replace(): there may be millions
+                text=passage.text,
+                start=passage.start,
+                end=passage.end,
+                heading=passage.heading,
+                context=passage.context,
+                place=places.of(passage.start, passage.end),
+            )
     except BaseException as error:
         if not is_panic(error):
             raise

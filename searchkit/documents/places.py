@@ -43,5 +43,6 @@ class Places:
         return self._reached
 
     def _sheet(self, offset: int) -> str:
-        index = bisect_right(self._sheet_starts, offset) - 1
-        return self._marks.sheets[index][1] if self._marks and index >= 0 else ""
+        if self._marks is None or not self._sheet_starts:
+            return ""
+        return self._marks.sheets[max(0, bisect_right(self._sheet_starts, offset) - 1)][1]

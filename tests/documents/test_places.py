@@ -16,6 +16,7 @@ from searchkit.records import LINES, Document, Marks, Place, place_in_words
 from tests.documents import make_files
 from tests.documents.make_files import read, read_all
 
+
 def passages(document, capacity=30, **chunking):
     def count(texts):
         return [len(text.split()) for text in texts]
@@ -86,7 +87,8 @@ def test_a_passage_of_markdown_names_the_lines_of_the_file(tmp_path, seed):
     require_lines(passages(read(tmp_path, "a.md", data)), lines_of(data, encoding))
 
 
-CODE = b'\r\n\r\n\r\n# what it does\r\ndef one(a):\r\n    return "\x00"\r\n\r\n\r\n@cached\r\ndef two():\r\n    pass\r\n'
+CODE = b"""\r\n\r\n\r\n# what it does\r\ndef one(a):\r\n    return "\x00"\r\n\r\n
+@cached\r\ndef two():\r\n    pass\r\n"""
 
 
 @pytest.mark.parametrize(
