@@ -192,7 +192,7 @@ class IndexPipeline:
             self._pending[text_hash] = passage
             self._pending_characters += len(passage.text)
         self._passages.append(
-            PassageRow(text_hash, passage.start, passage.end, passage.heading, passage.page)
+            PassageRow(text_hash, passage.start, passage.end, passage.heading, passage.place)
         )
         self.tally.passages_read += 1
         if len(self._pending) >= self._batch or self._pending_characters >= LARGEST_PENDING:

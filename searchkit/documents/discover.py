@@ -20,6 +20,7 @@ from searchkit.records import Failure, SourceFile
 LIBRARY_FILE, DATABASE_MARK = "library.db", b"SQLite format 3\0"
 
 _LOOKS_ESCAPED = re.compile(r"%(?=25|[89A-F][0-9A-F])")
+_ESCAPED = re.compile(rb"%(25|[89A-F][0-9A-F])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,11 @@ def escape_name(name: str) -> str:
         )
         return name.encode("utf-8", "replace").decode("utf-8")
     return _guarded(name)
+
+
+def unescape_name(name: str) -> str:
+    """Return the name that `escape_name` was given, as the file system spells it."""
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), os.fsencode(name)))
 
 
 def _guarded(name: str) -> str:

@@ -51,7 +51,7 @@ def test_csv_has_a_line_for_each_hit(indexed):
     assert (code, err, len(rows)) == (0, "", 3)
     assert rows[0]["document"] == "03.md" and rows[0]["query"] == "fault X-3, after"
     assert rows[0]["text"].endswith("after the frost.") and float(rows[0]["relevance"]) > 50
-    assert [row["rank"] for row in rows] == ["1", "2", "3"] and rows[0]["page"] == ""
+    assert [row["rank"] for row in rows] == ["1", "2", "3"] and rows[0]["where"] == "03.md:1-3"
 
 
 @pytest.mark.parametrize("name", ["queries.txt", "queries.jsonl"])

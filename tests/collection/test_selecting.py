@@ -25,6 +25,7 @@ def candidate(i, *, score=None, document=0, cosine=0.0):
         start=0,
         end=1,
         page=None,
+        place=None,
         text="",
         context="",
     )
