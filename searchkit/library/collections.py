@@ -137,7 +137,7 @@ def remove_collection(tx: Transaction, collection_id: int) -> None:
     """Delete a Collection with all it holds; its texts are left to collect_garbage."""
     for source_id, *_ in tx.rows("SELECT source_id FROM sources WHERE collection_id = ?", (collection_id,)):
         remove_source(tx, collection_id, source_id)
-    for table in ("removals", "snapshots", "collections"):
+    for table in ("removals", "snapshots", "forgotten", "collections"):
         tx.run(f"DELETE FROM {table} WHERE collection_id = ?", (collection_id,))
 
 

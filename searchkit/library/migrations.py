@@ -65,7 +65,27 @@ def m003_full_text(tables: Tables) -> None:
         tables.execute(statement)
 
 
-MIGRATIONS = (m001_first_schema, m002_snapshots_are_tuned, m003_full_text)
+def m005_forgotten(tables: Tables) -> None:
+    """What may not come back, what is still to be erased, and the key under which both are hashed."""
+    tables.execute(
+        """CREATE TABLE forgotten (
+             collection_id INTEGER NOT NULL,  -- 0: the whole Library
+             file          BLOB    NOT NULL,  -- keyed hash of a file's place, content or size
+             text          BLOB    NOT NULL,  -- keyed hash of a text's hash; empty: the whole file
+             PRIMARY KEY (file, text, collection_id)
+           ) WITHOUT ROWID"""
+    )
+    tables.execute(
+        """CREATE TABLE forgetting (          -- wishes, from when their rows are gone until it is proven
+             forget_id INTEGER PRIMARY KEY,
+             traces    BLOB NOT NULL          -- library/traces.py
+           )"""
+    )
+    tables.execute("CREATE TABLE forgotten_key (key BLOB NOT NULL)")
+    tables.execute("INSERT INTO forgotten_key VALUES (randomblob(32))")
+
+
+MIGRATIONS = (m001_first_schema, m002_snapshots_are_tuned, m003_full_text, m005_forgotten)
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
 
 
