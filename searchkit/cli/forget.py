@@ -71,7 +71,6 @@ def _print(done: Forgotten) -> None:
     if done.shared:
         click.echo(f"  {done.shared:,} of the passages are also held by other documents: their text stays.")
     proof = done.proof
-    click.echo(
-        f"  Searched {proof.files:,} files, {proof.bytes / 1e6:,.1f} MB, for {proof.pieces:,} pieces: none is left"
-        + (f" but {proof.elsewhere:,} that other documents hold, too." if proof.elsewhere else ".")
-    )
+    searched = f"{proof.files:,} files, {proof.bytes / 1e6:,.1f} MB, for {proof.pieces:,} pieces of it"
+    but = f" but {proof.elsewhere:,} that other documents hold, too" if proof.elsewhere else ""
+    click.echo(f"  Searched {searched}: none is left{but}.")

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long files must be left alone before they are read.",
 )
+@options.wait_option
 @options.library_option
-def watch_command(collection: str | None, debounce: float, library: Library) -> int:
+def watch_command(collection: str | None, debounce: float, wait: float, library: Library) -> int:
     """Keep collections fresh: refresh them, then again whenever files of their sources change.
 
     Prints a line for each refresh that changed something, and goes on until it is stopped. The model stays
-    loaded. A source that goes, for its disk is not mounted perhaps, keeps what was indexed, and is waited for.
+    loaded. A source that goes, for its disk is not mounted perhaps, keeps what was indexed from it, and is
+    waited for.
 
     \b
     searchkit watch
@@ -48,8 +50,11 @@ def watch_command(collection: str | None, debounce: float, library: Library) -> 
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:
-        for report in library.watch(collection, debounce_s=debounce, on_error=_say):
-            _print(report)
+        said: dict[str, IndexReport] = {}
+        patience = options.patience(wait)
+        for report in library.watch(collection, debounce_s=debounce, patience=patience, on_error=_say):
+            _print(report, said.get(report.collection))
+            said[report.collection] = report
     except KeyboardInterrupt:
         click.echo("Stopped watching. Everything committed so far is kept.", err=True)
     finally:
@@ -61,8 +66,11 @@ def _say(error: SearchkitError) -> None:
     click.echo(f"Error: {error.in_one_line}", err=True)
 
 
-def _print(report: IndexReport) -> None:
+def _print(report: IndexReport, before: IndexReport | None) -> None:
+    """What was done; what could not be read and what is left out only where that is news."""
     click.echo(output.index_line(report))
-    for notice in report.notices:
-        click.echo(f"  Note: {notice}", err=True)
-    output.print_failures(report)
+    if before is None or report.notices != before.notices:
+        for notice in report.notices:
+            click.echo(f"  Note: {notice}", err=True)
+    if before is None or report.failed != before.failed:
+        output.print_failures(report)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,14 @@ from searchkit.collection import recovery, snippet
 from searchkit.collection.asking import Answer, Question, answer, checked
 from searchkit.collection.info import CollectionInfo, info_of
 from searchkit.embedding.embedder import Embedder, open_embedder
-from searchkit.errors import CollectionNotFound, ModelError, RecipeMismatch, UsageError, near_names
+from searchkit.errors import (
+    CollectionNotFound,
+    ModelError,
+    RecipeMismatch,
+    SearchkitError,
+    UsageError,
+    near_names,
+)
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library import fulltext
@@ -136,6 +143,24 @@ class Library:
         for root in roots:
             sources.require_files(root, found[root])
         return found
+
+    def watch(
+        self,
+        collection: str | None = None,
+        *,
+        debounce_s: float = 0.5,
+        patience: Patience = NO_PATIENCE,
+        on_error: Callable[[SearchkitError], None] | None = None,
+    ) -> Iterator[IndexReport]:
+        """Refresh one Collection or all, and again whenever files of their sources change; never ends.
+
+        Yields the report of every refresh that changed or says something new. debounce_s: how long files
+        must be left alone. on_error: told when a refresh failed as a whole, which is tried again; without
+        it such errors are raised. Raises: CollectionNotFound, LibraryError.
+        """
+        from searchkit.collection import watching
+
+        return watching.watch(self, collection, debounce_s, patience, on_error or watching.raise_it)
 
     # ---------------------------------------------------------------- query
 

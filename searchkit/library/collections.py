@@ -176,6 +176,15 @@ def sources(db: Database, collection_id: int) -> list[StoredSource]:
     return [StoredSource(source_id=row[0], root=Path(os.fsdecode(row[1])), files=row[2]) for row in rows]
 
 
+def roots(db: Database) -> list[tuple[str, Path]]:
+    """The name of a Collection and a root, for every source."""
+    rows = db.rows(
+        """SELECT c.name, s.root FROM sources s JOIN collections c USING (collection_id)
+           ORDER BY c.name, s.source_id"""
+    )
+    return [(name, Path(os.fsdecode(root))) for name, root in rows]
+
+
 def add_source(tx: Transaction, collection_id: int, root: Path) -> int:
     """Store a source root. Returns its id."""
     return tx.run(

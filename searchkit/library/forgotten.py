@@ -144,7 +144,7 @@ def _held(db: Database, row: Row, name: str) -> Held:
         size=row[5],
         sha256=row[6],
         documents=tuple(meant),
-        whole=name == row[4] or len(meant) == len(documents) == 1,
+        whole=name == row[4],
     )
 
 
