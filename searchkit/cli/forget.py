@@ -67,7 +67,7 @@ def _print(done: Forgotten) -> None:
             f"in {', '.join(done.collections)}."
         )
     elif done.document:
-        click.echo(f"'{done.document}' was forgotten before.")
+        click.echo(f"Nothing is held of '{done.document}' any more.")
     if done.shared:
         click.echo(f"  {done.shared:,} of the passages are also held by other documents: their text stays.")
     proof = done.proof

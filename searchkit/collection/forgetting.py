@@ -77,7 +77,8 @@ class Forgotten:
 def look_up(db: Database, document: str, collection: StoredCollection | None) -> list[Held]:
     """The files and Documents that a name means: a Document's, a file's, or a path.
 
-    Returns: the same file in one Collection or several; nothing where it is not held but was forgotten.
+    Returns: the same file in one Collection or several; nothing where it is not held but was forgotten, or
+    may be what an interrupted run was forgetting.
     Raises: UsageError: there is none of that name, or files in different places have it.
     """
     within = collection.collection_id if collection else None
@@ -92,7 +93,7 @@ def look_up(db: Database, document: str, collection: StoredCollection | None) ->
             f"{len(places)} files are called '{document}': {shown}",
             remedy="name the one you mean by its path",
         )
-    if not found and not _was_forgotten(db, document, place):
+    if not (found or forgotten.wishes(db) or _was_forgotten(db, document, place)):
         known = [row[0] for row in db.rows("SELECT DISTINCT name FROM files LIMIT ?", (NAMES_COMPARED,))]
         where = f"collection '{collection.name}'" if collection else f"the Library in {db.folder}"
         raise UsageError(
@@ -182,8 +183,6 @@ def finish_pending(db: Database) -> None:
 
     Called by everything that writes, first.
     """
-    if not db.rows("SELECT 1 FROM forgetting LIMIT 1"):
-        return
     tell("Going on with an interrupted 'forget': the database is written anew.")
     try:
         finish(db, wait_s=0.0)
@@ -193,8 +192,9 @@ def finish_pending(db: Database) -> None:
 
 def problems(db: Database) -> list[str]:
     """What was to be forgotten, and may still have traces."""
-    wishes = db.rows("SELECT count(*) FROM forgetting")[0][0]
-    return [f"{wishes} interrupted 'forget' left traces; go on with: searchkit forget"] if wishes else []
+    if not (wishes := forgotten.wishes(db)):
+        return []
+    return [f"{wishes} interrupted 'forget' may have left traces; go on with: searchkit forget"]
 
 
 def empty_log(db: Database, wait_s: float) -> None:

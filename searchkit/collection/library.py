@@ -323,11 +323,14 @@ class Library:
     # ---------------------------------------------------------------- choosing
 
     def _write(self, patience: Patience) -> Database:
-        from searchkit.collection import forgetting
+        from searchkit.library import forgotten
 
         db = Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait)
         try:
-            forgetting.finish_pending(db)
+            if forgotten.wishes(db):
+                from searchkit.collection.forgetting import finish_pending
+
+                finish_pending(db)
         except BaseException:
             db.close()
             raise

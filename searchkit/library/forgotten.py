@@ -283,16 +283,21 @@ def _long_words(text: str) -> set[str]:
 # -------------------------------------------------------------------- finishing
 
 
+def wishes(db: Database) -> int:
+    """How many wishes are not proven yet."""
+    return int(db.rows("SELECT count(*) FROM forgetting")[0][0])
+
+
 def pending(db: Database) -> tuple[list[int], Traces]:
-    """Wishes that are not proven yet, and the traces to look for; without wishes, no traces."""
+    """Ids of the wishes that are not proven yet, and the traces to look for; without wishes, none."""
     rows = db.rows("SELECT forget_id, traces FROM forgetting ORDER BY forget_id")
     key = db.rows("SELECT key FROM forgotten_key")[0][0]
     return [row[0] for row in rows], Traces.stored(key, (row[1] for row in rows))
 
 
-def settle(tx: Transaction, wishes: Sequence[int]) -> None:
+def settle(tx: Transaction, forget_ids: Sequence[int]) -> None:
     """Note that the traces are gone."""
-    tx.run_many("DELETE FROM forgetting WHERE forget_id = ?", ((one,) for one in wishes))
+    tx.run_many("DELETE FROM forgetting WHERE forget_id = ?", ((one,) for one in forget_ids))
 
 
 def stored_values(db: Database) -> Iterator[bytes]:

@@ -10,6 +10,8 @@ import pytest
 from searchkit.collection import forgetting
 from searchkit.collection.library import Library, Patience
 from searchkit.errors import LibraryBusy, LibraryDamaged, LibraryNotWritable, UsageError
+from searchkit.library import database
+from searchkit.library import documents as store
 from searchkit.library.database import Database
 from searchkit.vector_index import choose
 from tests.collection.conftest import write
@@ -41,6 +43,18 @@ def secret(docs):
     front = "---\nauthor: Adalbert Geheimrat\n---\n"
     text = f"{front}# Besuchsprotokoll Nummer siebzehn\n\n## Verschwiegenes Kapitel\n\n{SECRET}.\n"
     return write(docs / "hr" / "wintersteiner-besuch.md", text)
+
+
+@pytest.fixture
+def older(monkeypatch):
+    """Write as an earlier searchkit did where SQLite leaves deleted bytes where they are."""
+    plain = database._prepare_for_writing
+
+    def prepare(connection, folder):
+        plain(connection, folder)
+        connection.execute("PRAGMA secure_delete = OFF")
+
+    monkeypatch.setattr(database, "_prepare_for_writing", prepare)
 
 
 def bytes_of(folder):
@@ -79,7 +93,7 @@ def test_the_file_itself_is_not_touched(library, docs, secret):
     assert secret.read_bytes() == before
 
 
-def test_earlier_versions_of_it_are_gone_too(library, docs, secret, library_folder):
+def test_earlier_versions_of_it_are_gone_too(library, docs, secret, library_folder, older):
     library.index([docs])
     write(secret, "# Something else\n\nThat has nothing to do with what stood here.\n")
     library.refresh()
@@ -87,11 +101,13 @@ def test_earlier_versions_of_it_are_gone_too(library, docs, secret, library_fold
     assert_gone(library_folder)
 
 
-def test_without_a_document_traces_of_what_was_removed_are_erased(library, docs, secret, library_folder):
+def test_without_a_document_traces_of_what_was_removed_are_erased(
+    library, docs, secret, library_folder, older
+):
     library.index([docs])
     secret.unlink()
     library.refresh()
-    assert vectors_in(library_folder) and SECRET.encode() not in b"".join(vectors_in(library_folder).values())
+    assert SECRET.encode() in bytes_of(library_folder)  # so that the test could fail
     library.forget()
     assert_gone(library_folder)
 
@@ -157,7 +173,7 @@ def test_texts_that_an_interrupted_run_left_go_too(library, docs, secret, librar
     library.index([docs], collection="a")
     library.index([docs / "vpn.txt"], collection="b")
     with Database.write(library_folder) as db, db.transaction() as tx:
-        tx.run("INSERT INTO loose_texts SELECT 2, text_id FROM texts")
+        store.put_texts(tx, 2, [(b"a hash", "", f"A later version. {SECRET}")])
     library.forget("hr/wintersteiner-besuch.md")
     assert_gone(library_folder)
 
@@ -272,6 +288,16 @@ def test_forgetting_twice_is_no_error(library, docs, secret):
     library.forget("hr/wintersteiner-besuch.md")
     for name in ("hr/wintersteiner-besuch.md", str(secret)):
         assert library.forget(name).documents == 0
+
+
+def test_a_row_whose_forgetting_was_interrupted_can_be_named_again(library, docs, library_folder):
+    write(docs / "staff.csv", "name,place\nBob Quellengasse,Legal affairs\nAnn Lee,Marketing\n")
+    library.index([docs])
+    with Database.write(library_folder) as db:
+        forgetting.begin(db, forgetting.look_up(db, "staff.csv#1", None), everywhere=True)
+    done = library.forget("staff.csv#1")
+    assert (done.documents, done.proof.pieces > 0) == (0, True)
+    assert b"Quellengasse" not in bytes_of(library_folder) and library.verify() == []
 
 
 # -------------------------------------------------------------------- what stands in the way
