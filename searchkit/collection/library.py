@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,35 +16,29 @@ from typing import TYPE_CHECKING, Unpack
 from searchkit import settings
 from searchkit.collection import recovery
 from searchkit.collection.asking import Answer, Options, Question, answer, checked
+from searchkit.collection.info import CollectionInfo, info_of
 from searchkit.collection.snippet import Sentence, best_sentences
 from searchkit.embedding.embedder import Embedder, open_embedder
-from searchkit.errors import CollectionNotFound, ModelError, RecipeMismatch, UsageError, near_names
+from searchkit.errors import (
+    CollectionNotFound,
+    ModelError,
+    RecipeMismatch,
+    SearchkitError,
+    UsageError,
+    near_names,
+)
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library import fulltext
-from searchkit.library.collections import Counts, StoredCollection, StoredSnapshot, StoredSource
+from searchkit.library.collections import StoredCollection, StoredSource
 from searchkit.library.database import Database, exists
 from searchkit.profile import Profile
 from searchkit.records import Failure, IndexReport, QueryResult
 
 if TYPE_CHECKING:
+    from searchkit.collection.forgetting import Forgotten
     from searchkit.collection.index_pipeline import OnProgress
     from searchkit.documents.discover import Discovery
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionInfo:
-    """What the Library knows of one Collection."""
-
-    name: str
-    profile: Profile
-    model: str
-    recipe: Mapping[str, str]
-    dim: int
-    generation: int
-    sources: tuple[StoredSource, ...]
-    counts: Counts
-    snapshot: StoredSnapshot | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +140,24 @@ class Library:
             sources.require_files(root, found[root])
         return found
 
+    def watch(
+        self,
+        collection: str | None = None,
+        *,
+        debounce_s: float = 0.5,
+        patience: Patience = NO_PATIENCE,
+        on_error: Callable[[SearchkitError], None] | None = None,
+    ) -> Iterator[IndexReport]:
+        """Refresh one Collection or all, and again whenever files of their sources change; never ends.
+
+        Yields the report of every refresh that changed or says something new. debounce_s: how long files
+        must be left alone. on_error: told when a refresh failed as a whole, which is tried again; without
+        it such errors are raised. Raises: CollectionNotFound, LibraryError.
+        """
+        from searchkit.collection import watching
+
+        return watching.watch(self, collection, debounce_s, patience, on_error or watching.raise_it)
+
     # ---------------------------------------------------------------- query
 
     def query(self, text: str, **asked: Unpack[Options]) -> QueryResult:
@@ -177,12 +189,12 @@ class Library:
         if not exists(self.folder):
             return []
         with Database.read(self.folder) as db, db.one_state():
-            return [_info(db, one) for one in catalogue.collections(db)]
+            return [info_of(db, one) for one in catalogue.collections(db)]
 
     def show(self, collection: str | None = None) -> CollectionInfo:
         """One Collection: profile, model, recipe, sources, counts, snapshot."""
         with Database.read(self.folder) as db, db.one_state():
-            return _info(db, self._chosen(db, collection))
+            return info_of(db, self._chosen(db, collection))
 
     def remove(
         self, collection: str, *, source: str | Path | None = None, patience: Patience = NO_PATIENCE
@@ -207,14 +219,46 @@ class Library:
             recovery.sweep(db)
             return sum(one.files for one in gone)
 
+    def held(self, document: str, *, collection: str | None = None) -> tuple[tuple[str, ...], int]:
+        """Which Collections hold a Document or file, and how many passages of it.
+
+        document: its name as in Hits, the file's name, or a path. Raises: UsageError: there is no such.
+        """
+        from searchkit.collection import forgetting
+
+        with Database.read(self.folder) as db, db.one_state():
+            return forgetting.held(db, document, self._named(db, collection) if collection else None)
+
+    def forget(
+        self,
+        document: str | None = None,
+        *,
+        collection: str | None = None,
+        patience: Patience = NO_PATIENCE,
+    ) -> Forgotten:
+        """Erase a Document from one Collection or all, with every trace in the Library's files, and prove it.
+
+        document: as for `held`; None to erase the traces of what was removed or changed before. The file
+        itself stays, and is left out by later runs until `index` is given its very path.
+        Raises: UsageError, LibraryBusy, LibraryNotWritable, LibraryDamaged: see collection/forgetting.py.
+        """
+        from searchkit.collection import forgetting
+
+        Database.read(self.folder).close()
+        with Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait) as db:
+            named = self._named(db, collection) if collection else None
+            return forgetting.forget(db, document, named, patience.wait_s)
+
     def verify(self, collection: str | None = None) -> list[str]:
         """Check the database and the snapshots against each other.
 
         Returns: problems, none when all is well.
         """
+        from searchkit.collection import forgetting
+
         with Database.read(self.folder) as db, db.one_state():
             chosen = [self._named(db, collection)] if collection else catalogue.collections(db)
-            found = db.problems() + fulltext.problems(db)
+            found = db.problems() + fulltext.problems(db) + forgetting.problems(db)
             for one in chosen:
                 found += recovery.problems(db, one)
             return found
@@ -238,7 +282,18 @@ class Library:
     # ---------------------------------------------------------------- choosing
 
     def _write(self, patience: Patience) -> Database:
-        return Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait)
+        from searchkit.library import forgotten
+
+        db = Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait)
+        try:
+            if forgotten.wishes(db):
+                from searchkit.collection.forgetting import finish_pending
+
+                finish_pending(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def _embedder(self, model: str, space: str | None, runtime: str = "auto") -> Embedder:
         """A model whose vectors are of this precision class; opened once.
@@ -285,20 +340,6 @@ class Library:
 
 def _profile(profile: Profile | str | Path | None) -> Profile | None:
     return profile if profile is None or isinstance(profile, Profile) else Profile.load(profile)
-
-
-def _info(db: Database, collection: StoredCollection) -> CollectionInfo:
-    return CollectionInfo(
-        name=collection.name,
-        profile=Profile.from_dict(collection.profile),
-        model=collection.model,
-        recipe=collection.recipe,
-        dim=collection.dim,
-        generation=collection.generation,
-        sources=tuple(catalogue.sources(db, collection.collection_id)),
-        counts=catalogue.counts(db, collection),
-        snapshot=catalogue.snapshot(db, collection.collection_id),
-    )
 
 
 def _source(collection: StoredCollection, held: Sequence[StoredSource], asked: Path) -> StoredSource:

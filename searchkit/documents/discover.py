@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from searchkit.documents.ignore import Rules, add_rules, ignored_by_default
+from searchkit.documents.ignore import IGNORE_FILES, Rules, add_rules, ignored_by_default
 from searchkit.documents.load import is_supported
 from searchkit.errors import UsageError
 from searchkit.records import Failure, SourceFile
@@ -61,6 +61,37 @@ def discover(root: Path, *, exclude: Sequence[Path] = ()) -> Discovery:
             remedy="give searchkit's user the right to read it",
         )
     return _Walk(os.path.abspath(root), exclude).run()
+
+
+def leaves_out(root: Path, path: Path, *, exclude: Sequence[Path] = ()) -> bool:
+    """Whether what lies at a path below the folder `root`, or lay there, is nothing that `discover` reads.
+
+    Says so by rules, names and `exclude`, and without listing anything: links are not looked at. An ignore
+    file is not left out, for it decides what else is read.
+    """
+    excluded = {_identity(os.stat(folder)) for folder in exclude if os.path.exists(folder)}
+    folder, prefix, rules = root, "", None
+    parts = path.relative_to(root).parts
+    try:
+        for i, part in enumerate(parts, 1):
+            if folder.is_dir() and (_identity(folder.stat()) in excluded or _holds_library(folder)):
+                return True
+            if i == len(parts) and part in IGNORE_FILES:
+                return False
+            rules = add_rules(
+                folder, {name for name in IGNORE_FILES if (folder / name).exists()}, prefix, rules
+            )
+            folder, name = folder / part, prefix + part
+            if _is_ignored(name, rules, folder=i < len(parts) or folder.is_dir()):
+                return True
+            prefix = f"{name}/"
+        return folder.is_file() and not is_supported(folder.name)
+    except OSError:
+        return False  # a look at everything will say why
+
+
+def _holds_library(folder: Path) -> bool:
+    return (folder / LIBRARY_FILE).is_file() and _is_library(str(folder))
 
 
 def escape_name(name: str) -> str:

@@ -146,7 +146,7 @@ def put_file(
                 (*fields, document_id),
             )
         _put_passages(tx, collection_id, document_id, document.passages)
-    _remove_documents(tx, before.values())
+    remove_documents(tx, before.values())
 
 
 def _as_json(failures: Iterable[Failure]) -> str:
@@ -213,7 +213,8 @@ def _remove_passages(tx: Transaction, passage_ids: Iterable[int]) -> None:
     tx.run_many("DELETE FROM passages WHERE passage_id = ?", ids)
 
 
-def _remove_documents(tx: Transaction, document_ids: Iterable[int]) -> None:
+def remove_documents(tx: Transaction, document_ids: Iterable[int]) -> None:
+    """Delete Documents with their Passages; their texts are left to collect_garbage."""
     for document_id in document_ids:
         rows = tx.rows("SELECT passage_id FROM passages WHERE document_id = ?", (document_id,))
         _remove_passages(tx, [row[0] for row in rows])
@@ -223,7 +224,7 @@ def _remove_documents(tx: Transaction, document_ids: Iterable[int]) -> None:
 def remove_file(tx: Transaction, file_id: int) -> None:
     """Delete a file with its Documents and Passages."""
     rows = tx.rows("SELECT document_id FROM documents WHERE file_id = ?", (file_id,))
-    _remove_documents(tx, [row[0] for row in rows])
+    remove_documents(tx, [row[0] for row in rows])
     tx.run("DELETE FROM files WHERE file_id = ?", (file_id,))
 
 

@@ -85,6 +85,26 @@ def m004_places(tables: Tables) -> None:
     )
 
 
+def m005_forgotten(tables: Tables) -> None:
+    """What may not come back, what is still to be erased, and the key under which both are hashed."""
+    tables.execute(
+        """CREATE TABLE forgotten (
+             collection_id INTEGER NOT NULL,  -- 0: the whole Library
+             file          BLOB    NOT NULL,  -- keyed hash of a file's place, content or size
+             text          BLOB    NOT NULL,  -- keyed hash of a text's hash; empty: the whole file
+             PRIMARY KEY (file, text, collection_id)
+           ) WITHOUT ROWID"""
+    )
+    tables.execute(
+        """CREATE TABLE forgetting (          -- wishes, from when their rows are gone until it is proven
+             forget_id INTEGER PRIMARY KEY,
+             traces    BLOB NOT NULL          -- library/traces.py
+           )"""
+    )
+    tables.execute("CREATE TABLE forgotten_key (key BLOB NOT NULL)")
+    tables.execute("INSERT INTO forgotten_key VALUES (randomblob(32))")
+
+
 def m006_calibrations(tables: Tables) -> None:
     """What questions that have nothing to do with a Collection find in it."""
     tables.execute(
@@ -104,6 +124,7 @@ MIGRATIONS = (
     m002_snapshots_are_tuned,
     m003_full_text,
     m004_places,
+    m005_forgotten,
     m006_calibrations,
 )
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
