@@ -1,4 +1,4 @@
-"""Draws throughput.png and latency.png from results/*.json; needs matplotlib.
+"""Draws throughput.png, latency.png and relevance.png from results/*.json; needs matplotlib.
 
 python -m benchmarks._plots
 """
@@ -29,6 +29,8 @@ def main() -> None:
         *_latency("query_latency"),
     ]
     draw(latency, RESULTS / "latency.png", "seconds; query, warm: milliseconds (p50)")
+    if found := _load("relevance"):
+        draw_roc(found["roc"], found["threshold"], RESULTS / "relevance.png")
 
 
 def draw(panels: list[tuple[str, dict[str, float]]], path: Path, unit: str) -> None:
@@ -55,6 +57,27 @@ def draw(panels: list[tuple[str, dict[str, float]]], path: Path, unit: str) -> N
         axis.margins(x=0.15)
         axis.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(unit, fontsize=9)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    print(path.name)
+
+
+def draw_roc(roc: dict[str, list[float]], threshold: float, path: Path) -> None:
+    """Answerable questions over unanswerable ones that are called relevant, for every percentile."""
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(4.2, 4.0), layout="constrained")
+    axis.plot(roc["unanswerable"], roc["answerable"], color=OURS)
+    chosen = roc["threshold"].index(threshold)
+    point = (roc["unanswerable"][chosen], roc["answerable"][chosen])
+    axis.plot(*point, "o", color=OURS)
+    axis.annotate(f"from {threshold:g} % on", point, xytext=(12, -14), textcoords="offset points", fontsize=8)
+    axis.set_xlabel("unanswerable questions called relevant, %", fontsize=9)
+    axis.set_ylabel("answerable questions called relevant, %", fontsize=9)
+    axis.set_xlim(0, 30)
+    axis.set_ylim(70, 100.5)
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
     print(path.name)

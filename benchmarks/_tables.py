@@ -60,6 +60,11 @@ def query_latency() -> str:
     return _each("query_latency", _query_latency)
 
 
+def relevance() -> str:
+    """Verdicts by set, and what several Collections find together."""
+    return _each("relevance", _relevance)
+
+
 def hybrid() -> str:
     """Words and vectors, fused and alone."""
     return _each("hybrid", _hybrid)
@@ -318,6 +323,32 @@ def _similar(found: Figures) -> str:
     )
 
 
+def _relevance(found: Figures) -> str:
+    said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")
+    ways = ("alone", "by relevance", "by ranks")
+    rows = [
+        (
+            name,
+            f"{one['answerable']:,}",
+            f"{one[said[0]]:.1f} %",
+            f"{one['unanswerable']:,}",
+            f"{one[said[1]]:.1f} %",
+            *(f"{one['ndcg@10'][way]:.2f}" for way in ways),
+        )
+        for name, one in found["sets"].items()
+    ]
+    mean = (f"{found['mean'][key]:.1f} %" for key in said)
+    rows.append(("mean", "", next(mean), "", next(mean), *(f"{found['mean_ndcg@10'][w]:.2f}" for w in ways)))
+    header = ("set", "own questions", "said relevant", "others'", "said nothing relevant", *ways)
+    every, area = found["all"], found["auc"]
+    return (
+        f"{_table(header, rows)}\n\n"
+        f"Of all {every['answerable']:,} own questions {every[said[0]]:.1f} % are said to have found what is "
+        f"relevant, of all {every['unanswerable']:,} of others {every[said[1]]:.1f} % to have found nothing. "
+        f"Area under the ROC: {area['relevance']:.4f}, of the bare cosine {area['cosine']:.4f}."
+    )
+
+
 def _sample_corpus(found: Figures) -> str:
     row = (found["profile"], f"{found['in_top_5']:.3f}", f"{found['first']:.3f}", f"{found['mrr@10']:.3f}")
     return _table(("profile", "in the first five", "first", "MRR@10"), [row])
@@ -327,7 +358,8 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, similar, sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
+        query_latency, hybrid, relevance, similar, sample_corpus, refresh, refresh_many, pipeline, growth,
+        vector_search,
     )
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """The words of searchkit, as frozen values that travel between its parts.
 
 Document     one source read: a file, a mail, a notebook; for CSV and JSONL one row
-Passage      the span of a Document that is embedded; keeps its place, so that a Hit can be shown there
+Passage      the span of a Document that is embedded
+Place        where a Passage stands in its file, in the terms of that file: lines, a page, a cell, rows
 Instruction  the sentence put before a text                        (profile.py)
 Profile      task + Instructions for both sides + chunking         (profile.py)
 Model family how a kind of model takes an Instruction              (embedding/, families/*.toml)
@@ -45,6 +46,28 @@ class Heading:
     text: str
 
 
+UNITS = ("line", "page", "slide", "cell", "row")
+PAGES = ("page", "slide")  # what a Passage does not run over without need
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """Where in a Document's text each line, page, slide, cell or row of its file begins.
+
+    From `starts[i]` to the next start the text stands in number `numbers[i]`; where `by_line` is set, each
+    line feed after a start begins the next number: a text of a million lines needs one start.
+    """
+
+    unit: str  # one of UNITS
+    starts: tuple[int, ...] = (0,)  # character offsets in Document.text, ascending
+    numbers: tuple[int, ...] = (1,)  # as many, from 1
+    by_line: bool = False
+    sheets: tuple[tuple[int, str], ...] = ()  # of a workbook: where in the text each begins, and its name
+
+
+LINES = Marks(unit="line", by_line=True)  # of a text that has the line feeds of its file
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One source read. `text` is what offsets of Passages count in."""
@@ -54,9 +77,30 @@ class Document:
     text: str
     title: str = ""
     headings: tuple[Heading, ...] = ()  # by start
-    page_starts: tuple[int, ...] = ()  # character offset where each page begins; () where there are no pages
+    marks: Marks | None = None  # None where the file has nothing to count by, as a mail
     # Front matter, author, dates, row fields: JSON values only.
     metadata: Metadata = field(default_factory=lambda: NO_METADATA)
+
+    @property
+    def page_starts(self) -> tuple[int, ...]:
+        """Where each page or slide with text begins; () where there are none."""
+        return self.marks.starts if self.marks and self.marks.unit in PAGES else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in its file a Passage stands, both ends included. A person counts as it does, from 1."""
+
+    unit: str  # one of UNITS
+    first: int
+    last: int
+    sheet: str = ""  # of a workbook, where the Passage begins
+    last_sheet: str = ""  # where it ends
+
+    @property
+    def page(self) -> int | None:
+        """The page or slide on which it begins; None where the unit is another."""
+        return self.first if self.unit in PAGES else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +112,7 @@ class Passage:
     end: int
     heading: str = ""  # path of headings above the passage, ' > ' between levels
     context: str = ""  # put before the text when embedding: title and heading path, or ''
-    page: int | None = None  # 1-based
+    place: Place | None = None  # None where the Document has no marks
 
     @property
     def embedded_text(self) -> str:
@@ -124,6 +168,8 @@ class Hit:
     highlights: tuple[tuple[int, int], ...] = ()  # (start, end) within text of words of the query
     before: tuple[str, ...] = ()  # the texts of the Passages before and after, where they were asked for
     after: tuple[str, ...] = ()
+    place: Place | None = None
+    where: str = ""  # document and place as a person reads them: 'hr/leave.md:120-133'
     metadata: Metadata = field(default_factory=lambda: NO_METADATA)
 
 
@@ -150,3 +196,22 @@ class QueryResult:
     more: bool = False  # whether there are Hits after these
     hits: tuple[Hit, ...] = field(default=())
     explanation: Metadata | None = None  # how it was found, where that was asked for
+
+
+def place_in_words(kind: str, place: Place | None) -> str:
+    """What follows a Document's name to say where in it: ':120-133', ', page 3', ", sheet 'A', rows 3-9", ''.
+
+    kind: Document.kind; the line of a row is told from the number of the row in its name.
+    """
+    if place is None:
+        return ""
+    span = str(place.first) if place.first == place.last else f"{place.first}-{place.last}"
+    if place.unit == "line" and kind != "row":
+        return f":{span}"
+    if place.sheet != place.last_sheet:
+        return (
+            f", sheet '{place.sheet}', {place.unit} {place.first} "
+            f"to sheet '{place.last_sheet}', {place.unit} {place.last}"
+        )
+    sheet = f", sheet '{place.sheet}'" if place.sheet else ""
+    return f"{sheet}, {place.unit}{'' if place.first == place.last else 's'} {span}"

@@ -25,7 +25,7 @@ CSV_COLUMNS = (
     "relevance",
     "collection",
     "document",
-    "page",
+    "where",
     "heading",
     "start",
     "end",
@@ -37,26 +37,26 @@ Ask = Callable[[str], tuple[QueryResult, "list[Sentence]"]]
 AskPlain = Callable[[str], QueryResult]
 
 
-def print_results(queries: Sequence[str], form: str, ask: AskPlain, ask_for_people: Ask) -> None:
-    """Answer queries one after the other and print each as soon as it is there."""
+def print_results(queries: Sequence[str], form: str, ask: AskPlain, ask_for_people: Ask) -> QueryResult:
+    """Answer queries one after the other and print each as soon as it is there. Returns: the last answer."""
     if form == "csv":
         click.echo(_csv_line(CSV_COLUMNS), nl=False)
     for number, query in enumerate(queries):
         if form == "table":
             if len(queries) > 1:
                 click.echo(("\n" if number else "") + clean(query))
-            print_hits(*ask_for_people(query))
-        elif form == "csv":
-            print_csv(ask(query))
+            result, sentences = ask_for_people(query)
+            print_hits(result, sentences)
         else:
-            print_json(ask(query))
+            result = ask(query)
+            print_csv(result) if form == "csv" else print_json(result)
+    return result
 
 
 def print_csv(result: QueryResult) -> None:
     """A line for each Hit."""
     for hit in result.hits:
-        known: dict[str, Any] = {"query": result.query, "page": hit.metadata.get("page")}
-        row = [known[name] if name in known else getattr(hit, name) for name in CSV_COLUMNS]
+        row = [result.query if name == "query" else getattr(hit, name) for name in CSV_COLUMNS]
         click.echo(_csv_line(["" if value is None else value for value in row]), nl=False)
 
 
@@ -124,8 +124,7 @@ def _place(hit: Hit, *, several: bool) -> Text:
     from rich.text import Text
 
     place = Text(clean(hit.document), style="bold")
-    if "page" in hit.metadata:
-        place.append(f", page {hit.metadata['page']}", style="not bold")
+    place.append(clean(hit.where[len(hit.document) :]), style="not bold")
     if several:
         place.append(f"\n{hit.collection}", style="not bold dim")
     return place

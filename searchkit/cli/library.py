@@ -11,7 +11,8 @@ import click
 from searchkit.cli import options, output
 
 if TYPE_CHECKING:
-    from searchkit.collection.library import CollectionInfo, Library
+    from searchkit.collection.info import CollectionInfo
+    from searchkit.collection.library import Library
     from searchkit.library.collections import StoredSnapshot
 
 
@@ -88,6 +89,7 @@ def remove_command(collection: str, source: Path | None, yes: bool, wait: float,
             return 1
     files = library.remove(collection, source=source, patience=options.patience(wait))
     click.echo(f"Removed {what}: {files:,} files. The files themselves were not touched.")
+    click.echo("Traces stay in the Library until their place is used again; erase them: searchkit forget")
     return 0
 
 

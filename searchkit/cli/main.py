@@ -23,6 +23,8 @@ COMMANDS = {
     "collections": ("searchkit.cli.library", "List the collections of the Library."),
     "show": ("searchkit.cli.library", "Show a collection: profile, model, recipe, sources, counts."),
     "remove": ("searchkit.cli.library", "Remove a collection, or one of its sources."),
+    "forget": ("searchkit.cli.forget", "Erase a document with every trace, and prove it."),
+    "watch": ("searchkit.cli.watch", "Keep collections fresh while their files change."),
     "verify": ("searchkit.cli.library", "Check the database and the snapshots against each other."),
     "rebuild": ("searchkit.cli.library", "Write the snapshots anew from the stored vectors."),
     "profiles": ("searchkit.cli.profiles", "List, show and make instruction profiles."),

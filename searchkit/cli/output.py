@@ -61,8 +61,8 @@ def index_report_json(report: IndexReport) -> dict[str, Any]:
     return plain
 
 
-def print_index_report(report: IndexReport) -> None:
-    """Say what an index run did, and every file that it could not read."""
+def index_line(report: IndexReport) -> str:
+    """What an index run did, in one line."""
     files = ", ".join(
         f"{count:,} {name}"
         for name, count in (
@@ -74,11 +74,21 @@ def print_index_report(report: IndexReport) -> None:
         )
         if count
     )
-    click.echo(f"{report.collection}: {files or 'no files'} in {report.took_s:.1f} s")
+    return f"{report.collection}: {files or 'no files'} in {report.took_s:.1f} s"
+
+
+def print_index_report(report: IndexReport) -> None:
+    """Say what an index run did, and every file that it could not read."""
+    click.echo(index_line(report))
     details = f"{report.embedded:,} embedded, {report.reused:,} reused in this run"
     if report.truncated:
         details += f", {report.truncated:,} longer than the model reads"
     click.echo(f"  {report.passages:,} passages; {details}")
+    print_failures(report)
+
+
+def print_failures(report: IndexReport) -> None:
+    """Say which files could not be read, and why."""
     if report.failed:
         click.echo(f"  {len(report.failed)} not indexed:", err=True)
         for failure in report.failed[:FAILURES_SHOWN]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchkit.cli import options
+from searchkit.cli.output import clean
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Library
@@ -23,10 +24,24 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Ask every line of FILE, or of stdin with '-'; in .jsonl files its field 'query'.",
 )
+@click.option(
+    "--open",
+    "to_open",
+    is_flag=False,
+    flag_value=1,
+    type=click.IntRange(min=1),
+    metavar="[N]",
+    help="Open the file of hit N, the first if left out, where the passage stands.",
+)
 @options.library_option
 @options.format_option
 def query_command(
-    text: str | None, queries: str | None, library: Library, form: str, asked: dict[str, Any]
+    text: str | None,
+    queries: str | None,
+    to_open: int | None,
+    library: Library,
+    form: str,
+    asked: dict[str, Any],
 ) -> None:
     """Find the passages that answer TEXT, best first.
 
@@ -34,6 +49,7 @@ def query_command(
     searchkit query "how do I get a new laptop"
     searchkit query "VPN drops every hour" -c support-tickets -k 5 --json
     searchkit query E-204 --text --since 3m --where "status != solved"
+    searchkit query "how do I get a new laptop" --open
 
     Fields of a FILTER: path, document, type, title, heading, page, size, modified, created, author, language,
     tags, and every name in front matter, properties and table columns. Comparisons: = != < <= > >= in has
@@ -41,12 +57,18 @@ def query_command(
     """
     from searchkit.cli.hits import print_results
 
-    print_results(
+    if to_open is not None and queries is not None:
+        raise click.UsageError("--open opens a hit of one query: give TEXT instead of --queries")
+    result = print_results(
         _queries(text, queries),
         form,
         lambda query: library.query(query, **asked),
         lambda query: library.query_with_sentences(query, **asked),
     )
+    if to_open is not None:
+        from searchkit.cli.opening import open_hit  # most look, and open nothing
+
+        open_hit(result, to_open, lambda text: click.echo(clean(text), err=True))
 
 
 def _queries(text: str | None, file: str | None) -> list[str]:

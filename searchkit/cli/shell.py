@@ -270,6 +270,15 @@ def _show(shell: Shell, argument: str) -> None:
     print_passage(shell.library.with_context(hit, max(shell.asked["context"], 1)))
 
 
+def _open(shell: Shell, argument: str) -> None:
+    from searchkit.cli.opening import open_hit
+    from searchkit.cli.output import clean
+
+    shell.hit(argument)
+    if shell.answer is not None:
+        open_hit(shell.answer, _number(argument), lambda text: say(clean(text)))
+
+
 def _options(shell: Shell, _: str) -> None:
     for name, value in {**shell.asked, "where": shell.where}.items():
         shown = ", ".join(value) if isinstance(value, tuple) else value
@@ -291,6 +300,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "more": Command("", "the next page of the last answer", lambda shell, _: shell.more()),
         "show": Command("N", "the whole passage of hit N, and those around it", _show),
         "similar": Command("N", "documents like that of hit N", lambda shell, n: shell.similar(shell.hit(n))),
+        "open": Command("N", "open the file of hit N", _open),
         "k": Command("N", "how many passages", _setting("k", _number, None)),
         "where": Command(
             "FILTER", "only what fits: type = pdf and path glob 'hr/**'", _setting("where", str, "")

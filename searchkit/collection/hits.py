@@ -11,7 +11,7 @@ from searchkit.library import marking
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage
 from searchkit.library.fulltext import Term
-from searchkit.records import Hit, JsonValue
+from searchkit.records import Hit, JsonValue, place_in_words
 
 # Words that weigh less than this share of the weightiest one say nothing of why a passage was found.
 MARKED_SHARE = 0.5
@@ -52,6 +52,8 @@ def hits(
                 start=passage.start,
                 end=passage.end,
                 text=passage.text,
+                place=passage.place,
+                where=passage.document + place_in_words(passage.kind, passage.place),
                 highlights=highlights,
                 before=tuple(before),
                 after=tuple(after),

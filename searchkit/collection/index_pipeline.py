@@ -19,7 +19,7 @@ from typing import TypeAlias
 from searchkit.collection.ahead import ahead
 from searchkit.collection.extraction import Extraction, processes_for
 from searchkit.collection.plan import FileToRead, Plan, state_of
-from searchkit.collection.reading import DocumentRead, FileRead, PassagesRead, Read, read, weigh
+from searchkit.collection.reading import DocumentRead, FileRead, PassagesRead, Read, Takes, read, weigh
 from searchkit.documents.chunk import chunk
 from searchkit.documents.load import load, sha256_of
 from searchkit.embedding.embedder import Embedder
@@ -130,8 +130,8 @@ class IndexPipeline:
         room = min(self._profile.chunking.max_tokens, self._embedder.max_tokens - taken)
         return max(SMALLEST_CAPACITY, room)
 
-    def carry_out(self, source_id: int, plan: Plan) -> None:
-        """Bring one source of the Collection up to date."""
+    def carry_out(self, source_id: int, plan: Plan, takes: Takes | None = None) -> None:
+        """Bring one source of the Collection up to date. takes: which texts may be taken; None for all."""
         self._files_total += len(plan.read)
         self._bytes_total += sum(file.source.size for file in plan.read)
         self.tally.unchanged += plan.unchanged
@@ -139,7 +139,7 @@ class IndexPipeline:
         self._report()
         self._commit_names(source_id, plan)
         if plan.read:
-            with self._reading(plan.read) as reading:
+            with self._reading(plan.read, takes) as reading:
                 for one in reading:
                     self._take(source_id, one)
                 self._commit()
@@ -147,18 +147,18 @@ class IndexPipeline:
     # ---------------------------------------------------------------- reading
 
     @contextmanager
-    def _reading(self, files: Sequence[FileToRead]) -> Iterator[Iterator[Read]]:
+    def _reading(self, files: Sequence[FileToRead], takes: Takes | None) -> Iterator[Iterator[Read]]:
         """What the files hold, read ahead of the model where that is worth a thread and processes."""
         to_load = [file.source for file in files]
         processes = processes_for(to_load)
         if not processes:
-            yield read(files, _load_here, self._cut)
+            yield read(files, _load_here, self._cut, takes)
             return
         extraction = Extraction(to_load, processes)
         try:
             # The processes start and read while the model is loaded, here: the thread finds it open.
             _ = self._capacity
-            made = read(files, extraction.documents, self._cut)
+            made = read(files, extraction.documents, self._cut, takes)
             with ahead(made, weigh, AHEAD_CHARACTERS, interrupt=extraction.close) as reading:
                 yield reading
         finally:
@@ -192,7 +192,7 @@ class IndexPipeline:
             self._pending[text_hash] = passage
             self._pending_characters += len(passage.text)
         self._passages.append(
-            PassageRow(text_hash, passage.start, passage.end, passage.heading, passage.page)
+            PassageRow(text_hash, passage.start, passage.end, passage.heading, passage.place)
         )
         self.tally.passages_read += 1
         if len(self._pending) >= self._batch or self._pending_characters >= LARGEST_PENDING:

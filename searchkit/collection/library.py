@@ -5,9 +5,8 @@ Every call opens the database, does one thing and closes it; models stay loaded 
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,37 +15,31 @@ from typing import TYPE_CHECKING, Unpack
 from searchkit import settings
 from searchkit.collection import recovery
 from searchkit.collection.asking import Answer, Options, Question, answer, checked
+from searchkit.collection.info import CollectionInfo, info_of
 from searchkit.collection.naming import gone
 from searchkit.collection.snippet import Sentence, best_sentences
 from searchkit.embedding.embedder import Embedder, open_embedder
-from searchkit.errors import CollectionNotFound, ModelError, RecipeMismatch, UsageError, near_names
+from searchkit.errors import (
+    CollectionNotFound,
+    ModelError,
+    RecipeMismatch,
+    SearchkitError,
+    UsageError,
+    near_names,
+)
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library import fulltext
-from searchkit.library.collections import Counts, StoredCollection, StoredSnapshot, StoredSource
+from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database, exists
 from searchkit.profile import Profile
 from searchkit.records import Failure, Hit, IndexReport, QueryResult
 
 if TYPE_CHECKING:
+    from searchkit.collection.forgetting import Forgotten
     from searchkit.collection.index_pipeline import OnProgress
     from searchkit.collection.similar import Alike, SimilarOptions
     from searchkit.documents.discover import Discovery
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionInfo:
-    """What the Library knows of one Collection."""
-
-    name: str
-    profile: Profile
-    model: str
-    recipe: Mapping[str, str]
-    dim: int
-    generation: int
-    sources: tuple[StoredSource, ...]
-    counts: Counts
-    snapshot: StoredSnapshot | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +141,24 @@ class Library:
             sources.require_files(root, found[root])
         return found
 
+    def watch(
+        self,
+        collection: str | None = None,
+        *,
+        debounce_s: float = 0.5,
+        patience: Patience = NO_PATIENCE,
+        on_error: Callable[[SearchkitError], None] | None = None,
+    ) -> Iterator[IndexReport]:
+        """Refresh one Collection or all, and again whenever files of their sources change; never ends.
+
+        Yields the report of every refresh that changed or says something new. debounce_s: how long files
+        must be left alone. on_error: told when a refresh failed as a whole, which is tried again; without
+        it such errors are raised. Raises: CollectionNotFound, LibraryError.
+        """
+        from searchkit.collection import watching
+
+        return watching.watch(self, collection, debounce_s, patience, on_error or watching.raise_it)
+
     # ---------------------------------------------------------------- query
 
     def query(self, text: str, **asked: Unpack[Options]) -> QueryResult:
@@ -177,10 +188,8 @@ class Library:
     ) -> QueryResult:
         """Find the Documents of a Collection that are most like one of them, by stored vectors alone.
 
-        document: a name as Hits show it, the path of a file of a source, the end of such a name where that is
-        unique, or a Hit. Of a file with several Documents, a table's name means all of its rows.
-        Returns: a Hit for each Document, with the Passage that fits best and its cosine; its score is the
-        mean over the given Document's Passages of the best cosine to one of the other.
+        document: see collection/naming.py. Returns: a Hit for each Document; cosine is that of its best
+        Passage, score the mean over the given Document's Passages of the best cosine to one of the other.
         Raises: UsageError: no Document, or several, are called so. CollectionNotFound, FilterInvalid.
         """
         return self._alike(document, collection, wanted).result
@@ -198,25 +207,24 @@ class Library:
         from searchkit.collection.similar import Wanted, similar  # a query does not need it
 
         started = time.perf_counter()
-        if isinstance(document, Hit) and collection is None:
-            collection = document.collection or None
+        if isinstance(document, Hit):
+            collection = collection or document.collection or None
         with Database.read(self.folder) as db, db.one_state():
             return similar(db, self._chosen(db, collection), document, Wanted(**wanted), started=started)
 
     def open_models(self, on_open: Callable[[str], None], **asked: Unpack[Options]) -> None:
-        """Open the models that queries so asked will need, so that the first one need not wait.
+        """Open the models that queries so asked will need; `on_open` is told each that is not open yet.
 
-        on_open: told the name of each that is not open yet, before that takes its time.
         Raises: CollectionNotFound, LibraryError, ModelError, ModelNotFound.
         """
         with Database.read(self.folder) as db, db.one_state():
             chosen = [self._chosen(db, name) for name in _names_of(asked)]
         if asked.get("mode", "hybrid") in ("hybrid", "vector"):
             for one in chosen:
-                name, space = str(asked.get("model") or one.model), one.recipe.get("precision")
-                if not any((name, space, known) in self._models for known in ("auto", "quick")):
-                    on_open(name)
-                self._embedder(name, space, "quick")
+                model = str(asked.get("model") or one.model), one.recipe.get("precision")
+                if not any((*model, runtime) in self._models for runtime in ("auto", "quick")):
+                    on_open(model[0])
+                self._embedder(*model, "quick")
 
     def with_context(self, hit: Hit, n: int) -> Hit:
         """A Hit with the texts of the n Passages before and after it. Raises: UsageError: it is gone."""
@@ -231,12 +239,12 @@ class Library:
         if not exists(self.folder):
             return []
         with Database.read(self.folder) as db, db.one_state():
-            return [_info(db, one) for one in catalogue.collections(db)]
+            return [info_of(db, one) for one in catalogue.collections(db)]
 
     def show(self, collection: str | None = None) -> CollectionInfo:
         """One Collection: profile, model, recipe, sources, counts, snapshot."""
         with Database.read(self.folder) as db, db.one_state():
-            return _info(db, self._chosen(db, collection))
+            return info_of(db, self._chosen(db, collection))
 
     def remove(
         self, collection: str, *, source: str | Path | None = None, patience: Patience = NO_PATIENCE
@@ -245,11 +253,13 @@ class Library:
 
         Returns: how many files it had.
         """
+        from searchkit.collection import sources
+
         Database.read(self.folder).close()
         with self._write(patience) as db:
             chosen = self._named(db, collection)
             held = catalogue.sources(db, chosen.collection_id)
-            gone = held if source is None else [_source(chosen, held, Path(source))]
+            gone = held if source is None else [sources.held_as(chosen.name, held, Path(source))]
             with db.transaction() as tx:
                 if source is None:
                     catalogue.remove_collection(tx, chosen.collection_id)
@@ -261,14 +271,46 @@ class Library:
             recovery.sweep(db)
             return sum(one.files for one in gone)
 
+    def held(self, document: str, *, collection: str | None = None) -> tuple[tuple[str, ...], int]:
+        """Which Collections hold a Document or file, and how many passages of it.
+
+        document: its name as in Hits, the file's name, or a path. Raises: UsageError: there is no such.
+        """
+        from searchkit.collection import forgetting
+
+        with Database.read(self.folder) as db, db.one_state():
+            return forgetting.held(db, document, self._named(db, collection) if collection else None)
+
+    def forget(
+        self,
+        document: str | None = None,
+        *,
+        collection: str | None = None,
+        patience: Patience = NO_PATIENCE,
+    ) -> Forgotten:
+        """Erase a Document from one Collection or all, with every trace in the Library's files, and prove it.
+
+        document: as for `held`; None to erase the traces of what was removed or changed before. The file
+        itself stays, and is left out by later runs until `index` is given its very path.
+        Raises: UsageError, LibraryBusy, LibraryNotWritable, LibraryDamaged: see collection/forgetting.py.
+        """
+        from searchkit.collection import forgetting
+
+        Database.read(self.folder).close()
+        with Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait) as db:
+            named = self._named(db, collection) if collection else None
+            return forgetting.forget(db, document, named, patience.wait_s)
+
     def verify(self, collection: str | None = None) -> list[str]:
         """Check the database and the snapshots against each other.
 
         Returns: problems, none when all is well.
         """
+        from searchkit.collection import forgetting
+
         with Database.read(self.folder) as db, db.one_state():
             chosen = [self._named(db, collection)] if collection else catalogue.collections(db)
-            found = db.problems() + fulltext.problems(db)
+            found = db.problems() + fulltext.problems(db) + forgetting.problems(db)
             for one in chosen:
                 found += recovery.problems(db, one)
             return found
@@ -292,7 +334,18 @@ class Library:
     # ---------------------------------------------------------------- choosing
 
     def _write(self, patience: Patience) -> Database:
-        return Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait)
+        from searchkit.library import forgotten
+
+        db = Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait)
+        try:
+            if forgotten.wishes(db):
+                from searchkit.collection.forgetting import finish_pending
+
+                finish_pending(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def _embedder(self, model: str, space: str | None, runtime: str = "auto") -> Embedder:
         """A model whose vectors are of this precision class; opened once.
@@ -345,28 +398,3 @@ def _names_of(asked: Options) -> list[str | None]:
 
 def _profile(profile: Profile | str | Path | None) -> Profile | None:
     return profile if profile is None or isinstance(profile, Profile) else Profile.load(profile)
-
-
-def _info(db: Database, collection: StoredCollection) -> CollectionInfo:
-    return CollectionInfo(
-        name=collection.name,
-        profile=Profile.from_dict(collection.profile),
-        model=collection.model,
-        recipe=collection.recipe,
-        dim=collection.dim,
-        generation=collection.generation,
-        sources=tuple(catalogue.sources(db, collection.collection_id)),
-        counts=catalogue.counts(db, collection),
-        snapshot=catalogue.snapshot(db, collection.collection_id),
-    )
-
-
-def _source(collection: StoredCollection, held: Sequence[StoredSource], asked: Path) -> StoredSource:
-    wanted = Path(os.path.abspath(settings.expanded(asked)))
-    for one in held:
-        if one.root == wanted or one.root.resolve() == wanted.resolve():
-            return one
-    raise UsageError(
-        f"{asked} is no source of collection '{collection.name}'",
-        remedy="its sources: " + ", ".join(str(one.root) for one in held),
-    )

@@ -21,6 +21,8 @@ Load: TypeAlias = Callable[
     [SourceFile, Callable[[Failure], None], Callable[[bytes], None]], Generator[Document, None, None]
 ]
 Cut: TypeAlias = Callable[[Document], Iterable[Passage]]
+# Whether a text, given by its hash, may be taken from a file.
+Takes: TypeAlias = Callable[[SourceFile, bytes], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,13 @@ class FileRead:
 Read: TypeAlias = PassagesRead | DocumentRead | FileRead
 
 
-def read(files: Iterable[FileToRead], load: Load, cut: Cut) -> Iterator[Read]:
-    """Yield what the files hold, in their order. A file that fails says so at its end, and never raises."""
+def read(files: Iterable[FileToRead], load: Load, cut: Cut, takes: Takes | None = None) -> Iterator[Read]:
+    """Yield what the files hold, in their order. A file that fails says so at its end, and never raises.
+
+    takes: which texts may be taken; None for all. A Document without one is left out.
+    """
     for file in files:
-        yield from _read(file, load, cut)
+        yield from _read(file, load, cut, takes)
 
 
 def weigh(one: Read) -> int:
@@ -72,21 +77,24 @@ def hash_of(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8")).digest()
 
 
-def _read(file: FileToRead, load: Load, cut: Cut) -> Iterator[Read]:
+def _read(file: FileToRead, load: Load, cut: Cut, takes: Takes | None) -> Iterator[Read]:
     source = file.source
     # Taken by who loads the file, just before: what is written to it later shows as a change on the next run,
     # however long ago the plan looked at it, and however late its turn comes here.
     digests: list[bytes] = []
     failures: list[Failure] = []
-    found, unavailable = False, False
+    found, unavailable, left_out = False, False, False
     try:
         # Closed here and now where cutting fails: what is left of the file must not be read for the next.
         with closing(load(source, failures.append, digests.append)) as documents:
             for document in documents:
                 empty = True
                 for passages in _passages(document, cut):
-                    empty = False
-                    yield passages
+                    taken = passages if takes is None else _taken(passages, source, takes)
+                    left_out |= len(taken.passages) < len(passages.passages)
+                    if taken.passages:
+                        empty = False
+                        yield taken
                 if not empty:
                     found = True
                     yield _end_of(document)
@@ -121,6 +129,10 @@ def _passages(document: Document, cut: Cut) -> Iterator[PassagesRead]:
             some = []
     if some:
         yield PassagesRead(some)
+
+
+def _taken(read: PassagesRead, source: SourceFile, takes: Takes) -> PassagesRead:
+    return PassagesRead([one for one in read.passages if takes(source, one[0])])
 
 
 def _storable(passage: Passage) -> Passage:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
 from searchkit import settings
 from searchkit.collection import recipe, recovery, relevance, sources
 from searchkit.collection.index_pipeline import IndexPipeline, OnProgress
+from searchkit.collection.left_out import LeftOut, let_back
 from searchkit.collection.plan import make_plan
 from searchkit.documents.discover import Discovery
 from searchkit.documents.load import sha256_of
@@ -18,6 +20,7 @@ from searchkit.embedding.embedder import Embedder
 from searchkit.errors import UsageError
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
+from searchkit.library import forgotten
 from searchkit.library.collections import StoredCollection, StoredSource
 from searchkit.library.database import Database
 from searchkit.profile import Profile
@@ -28,7 +31,7 @@ from searchkit.settings import expanded
 OpenModel: TypeAlias = Callable[[str, str | None], Embedder]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: what is left out is looked up once
 class Run:
     """An open Library, a Collection, and the way to its model."""
 
@@ -40,6 +43,7 @@ class Run:
     def over(self, found: Mapping[Path, Discovery], on_progress: OnProgress | None) -> IndexReport:
         """Add or refresh the roots that were looked at."""
         started = time.perf_counter()
+        let_back(self.db, found)
         held = catalogue.sources(self.db, self.collection.collection_id)
         settled = {root: sources.enclosing(root, held, self.collection.name) for root in found}
         pipeline = self._pipeline(on_progress)
@@ -48,11 +52,11 @@ class Run:
             if source is None:
                 with self.db.transaction() as tx:
                     source_id = catalogue.add_source(tx, self.collection.collection_id, root)
-                self._bring_up_to_date(pipeline, source_id, found[root])
+                self._bring_up_to_date(pipeline, source_id, root, found[root])
             elif source.source_id not in done:  # a part may have been named: its whole source is looked at
                 done.add(source.source_id)
                 whole = found[root] if source.root == root else sources.look(source.root, self.db.folder)
-                self._bring_up_to_date(pipeline, source.source_id, whole)
+                self._bring_up_to_date(pipeline, source.source_id, source.root, whole)
         return self._finish(pipeline, started)
 
     def over_all(self, on_progress: OnProgress | None) -> IndexReport:
@@ -68,18 +72,25 @@ class Run:
                 reason = f"{error.message}; the {source.files} files indexed from it are kept; else: {remedy}"
                 pipeline.tally.failed.append(Failure(document=str(source.root), reason=reason))
             else:
-                self._bring_up_to_date(pipeline, source.source_id, found)
+                self._bring_up_to_date(pipeline, source.source_id, source.root, found)
         return self._finish(pipeline, started)
 
     def _pipeline(self, on_progress: OnProgress | None) -> IndexPipeline:
         return IndexPipeline(self.db, self.collection, self.open_model, on_progress)
 
-    def _bring_up_to_date(self, pipeline: IndexPipeline, source_id: int, found: Discovery) -> None:
+    @cached_property
+    def _left_out(self) -> LeftOut:
+        return LeftOut(forgotten.marks(self.db, self.collection.collection_id))
+
+    def _bring_up_to_date(
+        self, pipeline: IndexPipeline, source_id: int, root: Path, found: Discovery
+    ) -> None:
         unseen = {failure.document for failure in found.failures}
         stored = store.files_of(self.db, source_id)
-        plan = make_plan(found.files, stored, sha256_of, unseen=unseen)
+        files = self._left_out.sifted(root, found.files, stored)
+        plan = make_plan(files, stored, sha256_of, unseen=unseen)
         pipeline.tally.failed += found.failures
-        pipeline.carry_out(source_id, plan)
+        pipeline.carry_out(source_id, plan, self._left_out.takes_of(root))
 
     def _finish(self, pipeline: IndexPipeline, started: float) -> IndexReport:
         with self.db.transaction() as tx:
@@ -88,7 +99,7 @@ class Run:
         self._calibrate()
         recovery.sweep(self.db)
         tally = pipeline.tally
-        notices = self.notices
+        notices = self.notices + self._left_out.notices()
         if tally.border_merges:
             notices += (
                 f"in {tally.border_merges:,} texts the end of the Instruction melts into one token with the "

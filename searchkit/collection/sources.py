@@ -61,6 +61,18 @@ def enclosing(root: Path, held: Sequence[StoredSource], collection: str) -> Stor
     return None
 
 
+def held_as(collection: str, held: Sequence[StoredSource], asked: Path) -> StoredSource:
+    """The source that a path names. Raises: UsageError: none of them."""
+    wanted = Path(os.path.abspath(expanded(asked)))
+    for one in held:
+        if one.root == wanted or one.root.resolve() == wanted.resolve():
+            return one
+    raise UsageError(
+        f"{asked} is no source of collection '{collection}'",
+        remedy="its sources: " + ", ".join(str(one.root) for one in held),
+    )
+
+
 def look(root: Path, exclude: Path) -> Discovery:
     """List the files under a root; the Library's own folder is never among them."""
     return discover(root, exclude=[exclude])

@@ -1,16 +1,16 @@
-"""Puts a Document's text together from blocks and keeps count of where headings and pages begin."""
+"""Puts a Document's text together from blocks and keeps count of where headings, pages and cells begin."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 from searchkit.documents.decode import without_surrogates
 from searchkit.errors import DocumentError
-from searchkit.records import Heading, JsonValue
+from searchkit.records import Heading, JsonValue, Marks
 
 # Values kept of one file's front matter or row: aliases in YAML can unfold without end.
 METADATA_NODES = 2_000
@@ -28,7 +28,9 @@ class Assembly:
         self._length = 0
         self._limit = limit
         self._headings: list[Heading] = []
-        self._pages: list[int] = []
+        self._starts: list[int] = []
+        self._numbers: list[int] = []
+        self._number = 0  # that begins with what is appended next; 0: none does
 
     def heading(self, level: int, text: str) -> None:
         """Append a heading; white space in it becomes single spaces, an empty one is left out."""
@@ -49,9 +51,9 @@ class Assembly:
             start = self._append(text.strip("\n").rstrip())
             self._headings += [replace(heading, start=start + heading.start - lead) for heading in headings]
 
-    def page(self) -> None:
-        """Begin a page at what is appended next."""
-        self._pages.append(self._length + (2 if self._length else 0))
+    def mark(self, number: int) -> None:
+        """Say that what is appended next stands on page, in cell or row `number`, counted from 1."""
+        self._number = number
 
     @property
     def text(self) -> str:
@@ -63,18 +65,30 @@ class Assembly:
         """The headings, by start."""
         return tuple(self._headings)
 
-    @property
-    def page_starts(self) -> tuple[int, ...]:
-        """Where each page begins; a page without text begins where the next one does, or at the end."""
-        return tuple(min(start, self._length) for start in self._pages)
+    def marks(self, unit: str, *, by_line: bool = False, sheets: Sequence[str] = ()) -> Marks:
+        """The numbers said, and where the text of each begins; those without text are left out.
+
+        sheets: of a workbook, their names; each has a heading.
+        """
+        return Marks(
+            unit=unit,
+            starts=tuple(self._starts),
+            numbers=tuple(self._numbers),
+            by_line=by_line,
+            sheets=tuple(
+                (heading.start, name) for heading, name in zip(self._headings, sheets, strict=False)
+            ),
+        )
 
     def _append(self, text: str, gap: str = "\n\n") -> int:
         if self._length:
-            # A page that begins here was announced with the longer gap.
-            gap = "\n\n" if self._pages and self._pages[-1] == self._length + 2 else gap
             self._parts.append(gap)
             self._length += len(gap)
         start = self._length
+        if self._number:
+            self._starts.append(start)
+            self._numbers.append(self._number)
+            self._number = 0
         text = without_surrogates(text)
         self._parts.append(text)
         self._length += len(text)

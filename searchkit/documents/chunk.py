@@ -1,4 +1,4 @@
-"""Documents to Passages: spans that fit a model's window, each with its heading path, page and context."""
+"""Documents to Passages: spans that fit a model's window, each with its heading path, place and context."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from searchkit.documents.mend import mend
+from searchkit.documents.places import Places
 from searchkit.documents.reading import is_panic
-from searchkit.documents.sections import Group, groups, page_of, pieces
+from searchkit.documents.sections import Group, groups, pieces
 from searchkit.errors import DocumentError
 from searchkit.profile import Chunking
 from searchkit.records import Document, Passage
@@ -74,7 +75,16 @@ def chunk(
     Raises: DocumentError: the text makes a library panic.
     """
     try:
-        yield from _chunk(document, chunking, capacity, count_tokens)
+        places = Places(document)
+        for passage in _chunk(document, chunking, capacity, count_tokens):
+            yield Passage(  # in half the time of replace(): there may be millions
+                text=passage.text,
+                start=passage.start,
+                end=passage.end,
+                heading=passage.heading,
+                context=passage.context,
+                place=places.of(passage.start, passage.end),
+            )
     except BaseException as error:
         if not is_panic(error):
             raise
@@ -106,8 +116,7 @@ def _whole(document: Document, chunking: Chunking) -> Iterator[Passage]:
     if span and _SAYS_SOMETHING.search(document.text):
         text = document.text[slice(*span)]
         title = "" if chunking.context == "none" else _title_unless_said(document.title, text)
-        page = page_of(document, span[0])
-        yield Passage(text=text, start=span[0], end=span[1], context=title, page=page)
+        yield Passage(text=text, start=span[0], end=span[1], context=title)
 
 
 class _Cutter:
@@ -224,7 +233,6 @@ class _Cutter:
                 end=cut.end,
                 heading=HEADING_SEPARATOR.join(path),
                 context=self._contexts[frame][0],
-                page=page_of(self._document, cut.start),
             )
             for cut, path, frame in zip(cuts, paths, frames, strict=True)
         ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from searchkit.documents.decode import decode, without_template_tags
 from searchkit.documents.reading import LoadOptions, read_bytes, suffix_of
-from searchkit.records import Document, Heading, SourceFile
+from searchkit.records import LINES, Document, Heading, SourceFile
 
 HEADING_LINE = 300  # longer lines are data or minified, not definitions
 HEADING_SHOWN = 80
@@ -74,6 +74,7 @@ def load_code(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         text=text,
         title="",
         headings=tuple(definitions(text, language)) if language else (),
+        marks=LINES,
         metadata={"encoding": encoding} if encoding else {},
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from searchkit.documents.ignore import Rules, add_rules, ignored_by_default
+from searchkit.documents.ignore import IGNORE_FILES, Rules, add_rules, ignored_by_default
 from searchkit.documents.load import is_supported
 from searchkit.errors import UsageError
 from searchkit.records import Failure, SourceFile
@@ -20,6 +20,7 @@ from searchkit.records import Failure, SourceFile
 LIBRARY_FILE, DATABASE_MARK = "library.db", b"SQLite format 3\0"
 
 _LOOKS_ESCAPED = re.compile(r"%(?=25|[89A-F][0-9A-F])")
+_ESCAPED = re.compile(rb"%(25|[89A-F][0-9A-F])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,37 @@ def discover(root: Path, *, exclude: Sequence[Path] = ()) -> Discovery:
     return _Walk(os.path.abspath(root), exclude).run()
 
 
+def leaves_out(root: Path, path: Path, *, exclude: Sequence[Path] = ()) -> bool:
+    """Whether what lies at a path below the folder `root`, or lay there, is nothing that `discover` reads.
+
+    Says so by rules, names and `exclude`, and without listing anything: links are not looked at. An ignore
+    file is not left out, for it decides what else is read.
+    """
+    excluded = {_identity(os.stat(folder)) for folder in exclude if os.path.exists(folder)}
+    folder, prefix, rules = root, "", None
+    parts = path.relative_to(root).parts
+    try:
+        for i, part in enumerate(parts, 1):
+            if folder.is_dir() and (_identity(folder.stat()) in excluded or _holds_library(folder)):
+                return True
+            if i == len(parts) and part in IGNORE_FILES:
+                return False
+            rules = add_rules(
+                folder, {name for name in IGNORE_FILES if (folder / name).exists()}, prefix, rules
+            )
+            folder, name = folder / part, prefix + part
+            if _is_ignored(name, rules, folder=i < len(parts) or folder.is_dir()):
+                return True
+            prefix = f"{name}/"
+        return folder.is_file() and not is_supported(folder.name)
+    except OSError:
+        return False  # a look at everything will say why
+
+
+def _holds_library(folder: Path) -> bool:
+    return (folder / LIBRARY_FILE).is_file() and _is_library(str(folder))
+
+
 def escape_name(name: str) -> str:
     """Return a name in valid UTF-8: other bytes become '%FF', and '%' '%25' where it would mislead."""
     if not name.isascii():
@@ -70,6 +102,11 @@ def escape_name(name: str) -> str:
         )
         return name.encode("utf-8", "replace").decode("utf-8")
     return _guarded(name)
+
+
+def unescape_name(name: str) -> str:
+    """Return the name that `escape_name` was given, as the file system spells it."""
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), os.fsencode(name)))
 
 
 def _guarded(name: str) -> str:

@@ -22,10 +22,11 @@ def load_notebook(source: SourceFile, options: LoadOptions) -> Iterator[Document
     notebook = _parse(decode(read_bytes(source, limits))[0])
     language = _language(notebook)
     assembly = Assembly(limits.text_characters)
-    for cell in _cells(notebook):
+    for number, cell in enumerate(_cells(notebook), 1):
         text = cell.get("source", cell.get("input", ""))  # 'input' until notebook format 3
         text = "".join(map(str, text)) if isinstance(text, list) else str(text)
         text = tidy_newlines(text)
+        assembly.mark(number)
         if cell.get("cell_type") == "code":
             if text.strip():
                 assembly.block(f"```{language}\n{text.strip()}\n```")
@@ -38,6 +39,7 @@ def load_notebook(source: SourceFile, options: LoadOptions) -> Iterator[Document
         text=assembly.text,
         title=next((heading.text for heading in headings if heading.level == 1), ""),
         headings=headings,
+        marks=assembly.marks("cell"),
         metadata={"language": language} if language else {},
     )
 

@@ -48,8 +48,8 @@ def load_pdf(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
     pages = drop_furniture([page.lines for page in read])
     words, body = Words(pages), body_size(pages)
     assembly = Assembly(options.limits.text_characters)
-    for page in pages:
-        assembly.page()
+    for number, page in enumerate(pages, 1):
+        assembly.mark(number)
         for block in blocks(page, words, body):
             if block.level:
                 assembly.heading(block.level, block.text)
@@ -66,7 +66,7 @@ def load_pdf(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         text=assembly.text,
         title=title if _is_title(title) else next((h.text for h in headings[:3] if h.level == 1), ""),
         headings=headings,
-        page_starts=assembly.page_starts,
+        marks=assembly.marks("page"),
         metadata=metadata,
     )
 

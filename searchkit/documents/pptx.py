@@ -16,7 +16,7 @@ _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 
 
 def load_pptx(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
-    """Yield one Document with a heading 'Slide 3: title' and a page start per slide."""
+    """Yield one Document with a heading 'Slide 3: title' and a mark per slide."""
     from pptx.package import Package  # 150 ms that only slides pay
 
     assembly = Assembly(options.limits.text_characters)
@@ -26,7 +26,7 @@ def load_pptx(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         copy = archive.only_xml(main_part(archive, "officeDocument", "ppt/presentation.xml"))
     # Not pptx.Presentation(), which is this but refuses .ppsx.
     for number, slide in enumerate(Package.open(copy).main_document_part.presentation.slides, 1):
-        assembly.page()
+        assembly.mark(number)
         shown = _slide(slide, number, assembly)
         first_title = first_title or shown
     metadata: dict[str, JsonValue] = dict(properties)
@@ -38,7 +38,7 @@ def load_pptx(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         # PowerPoint's own default, in whatever language, is a generic word: prefer what the first slide says.
         title=first_title or title,
         headings=assembly.headings,
-        page_starts=assembly.page_starts,
+        marks=assembly.marks("slide"),
         metadata=metadata,
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 from searchkit.documents.assemble import HEADING_CHARACTERS, json_value, one_line
 from searchkit.documents.decode import blank, decode, without_template_tags
 from searchkit.documents.reading import LoadOptions, read_bytes, suffix_of
-from searchkit.records import Document, Heading, JsonValue, SourceFile
+from searchkit.records import LINES, Document, Heading, JsonValue, SourceFile
 
 FRONT_MATTER_CHARACTERS = 1 << 16
 
@@ -67,6 +67,7 @@ def load_markdown(source: SourceFile, options: LoadOptions) -> Iterator[Document
         text=text,
         title=one_line(title),
         headings=headings,
+        marks=LINES,
         metadata=front,
     )
 
@@ -85,6 +86,7 @@ def load_text(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         text=text,
         title=headings[0].text if headings and headings[0].level == 1 else "",
         headings=headings,
+        marks=LINES,
         metadata={"encoding": encoding} if encoding else {},
     )
 

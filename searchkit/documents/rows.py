@@ -16,7 +16,7 @@ from searchkit.documents.assemble import json_value, one_line
 from searchkit.documents.decode import find_encoding, without_surrogates
 from searchkit.documents.reading import MIB, LoadOptions
 from searchkit.errors import DocumentError
-from searchkit.records import Document, Failure, JsonValue, SourceFile
+from searchkit.records import Document, Failure, JsonValue, Marks, SourceFile
 
 SAMPLE_BYTES = 4 * MIB  # read to tell the encoding
 SNIFFED_CHARACTERS = 1 << 14  # read to tell the delimiter
@@ -49,8 +49,8 @@ def load_csv(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         delimiter = declared[1] if declared else delimiter
         # A process-wide setting of the csv module, and only ever raised: it says how long a field may be.
         csv.field_size_limit(max(csv.field_size_limit(), options.limits.row_characters))
-        lines = (line.replace("\0", " ") for line in _lines_from(start, file))
-        reader = _Reader(lines, delimiter, first=2 if declared else 1)
+        raw = (line.replace("\0", " ") for line in _lines_from(start, file))
+        reader = _Reader(raw, delimiter, first=2 if declared else 1)
         preamble = _preamble_rows(start, delimiter)
         columns = next(
             islice((row for row in reader if any(cell.strip() for cell in row)), preamble, None), []
@@ -58,14 +58,14 @@ def load_csv(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         names = _column_names(columns)
         reader.columns = len(columns)
         losses = _Losses(source, options)
-        for number, row in _numbered(reader, losses):
+        for number, lines, row in _numbered(reader, losses):
             fields: dict[str, JsonValue] = {}
             for index, cell in enumerate(row):
                 if cell.strip():
                     fields[names[index] if index < len(names) else f"column {index + 1}"] = cell.strip()
             if _says_something(fields):
                 losses.loaded += 1
-                yield _row(source, number, fields, alone=len(names) == 1)
+                yield _row(source, number, lines, fields, alone=len(names) == 1)
         losses.close("rows under its line of column names")
 
 
@@ -77,7 +77,7 @@ def load_jsonl(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
     losses = _Losses(source, options)
     number = 0
     with _open(source) as file:
-        for line in file:
+        for place, line in enumerate(file, 1):
             if not line.strip():
                 continue
             number += 1
@@ -97,7 +97,7 @@ def load_jsonl(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
             fields = _flatten(value)
             if _says_something(fields):
                 losses.loaded += 1
-                yield _row(source, number, fields, alone=not isinstance(value, dict))
+                yield _row(source, number, (place, place), fields, alone=not isinstance(value, dict))
     losses.close("lines of JSON")
 
 
@@ -170,8 +170,14 @@ class _Reader:
         self._raw.clear()
         row = next(self._rows)
         if len(self._raw) > 1 and (self._is_open() or self._holds_rows()):
-            raise _OpenQuote(self._rows.line_num - len(self._raw) + self._first, self._raw.copy())
+            raise _OpenQuote(self.lines[0], self._raw.copy())
         return row
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        """The first and the last line of the row read last, from 1."""
+        last = self._rows.line_num + self._first - 1
+        return last - len(self._raw) + 1, last
 
     def _kept(self, lines: Iterator[str]) -> Iterator[str]:
         for line in lines:
@@ -200,16 +206,21 @@ class _OpenQuote(Exception):
         super().__init__(f"line {line:,} opens a quote that is not closed")
         self.line, self._raw = line, raw
 
-    def rows(self, delimiter: str) -> Iterator[list[str]]:
-        """Its lines as rows of their own, the quote being a character like others."""
-        yield from csv.reader(self._raw[:1], delimiter=delimiter, quoting=csv.QUOTE_NONE)
-        for line in self._raw[1:]:
+    def rows(self, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+        """Its lines as rows of their own, with their numbers; the quote is a character like others."""
+        for row in csv.reader(self._raw[:1], delimiter=delimiter, quoting=csv.QUOTE_NONE):
+            yield self.line, row
+        for number, line in enumerate(self._raw[1:], self.line + 1):
             with suppress(csv.Error):
-                yield from filter(None, csv.reader([line], delimiter=delimiter))
+                for row in filter(None, csv.reader([line], delimiter=delimiter)):
+                    yield number, row
 
 
-def _numbered(reader: _Reader, losses: _Losses) -> Iterator[tuple[int, list[str]]]:
-    """Yield rows with their numbers from 1; one that the reader cannot take is reported and left out."""
+def _numbered(reader: _Reader, losses: _Losses) -> Iterator[tuple[int, tuple[int, int], list[str]]]:
+    """Yield rows with their numbers from 1, their first and their last line.
+
+    One that the reader cannot take is reported and left out.
+    """
     number = 0
     while True:
         try:
@@ -222,9 +233,9 @@ def _numbered(reader: _Reader, losses: _Losses) -> Iterator[tuple[int, list[str]
                 f"opens a quote on line {found.line:,} that is not closed: that line and those below it "
                 "are read as rows of their own",
             )
-            for row in found.rows(reader.delimiter):
+            for line, row in found.rows(reader.delimiter):
                 number += 1
-                yield number, row
+                yield number, (line, line), row
             continue
         except csv.Error as error:
             number += 1
@@ -232,7 +243,7 @@ def _numbered(reader: _Reader, losses: _Losses) -> Iterator[tuple[int, list[str]
             continue
         if row:
             number += 1
-            yield number, row
+            yield number, reader.lines, row
 
 
 def _delimiter(sample: str) -> str:
@@ -285,16 +296,24 @@ def _says_something(fields: dict[str, JsonValue]) -> bool:
     return any(_LETTER_OR_DIGIT.search(str(value)) for value in fields.values())
 
 
-def _row(source: SourceFile, number: int, fields: dict[str, JsonValue], *, alone: bool) -> Document:
-    """The Document of one row: a line 'column: value' per field, or the value itself if it stands alone."""
+def _row(
+    source: SourceFile, number: int, lines: tuple[int, int], fields: dict[str, JsonValue], *, alone: bool
+) -> Document:
+    """The Document of one row: a line 'column: value' per field, or the value itself if it stands alone.
+
+    lines: its first and its last one in the file.
+    """
     texts = {name: without_surrogates(str(value)) for name, value in fields.items()}
-    lines = texts.values() if alone else (f"{name}: {value}" for name, value in texts.items())
+    shown = "\n".join(texts.values() if alone else (f"{name}: {value}" for name, value in texts.items()))
+    # A row that runs over lines begins on the first one; which of its characters stand where, only it knows.
+    starts = (0,) if lines[0] == lines[1] else (0, len(shown) - 1)
     titles = {name.lower(): value for name, value in texts.items()}
     return Document(
         name=f"{source.name}#{number}",
         kind="row",
-        text="\n".join(lines),
+        text=shown,
         title=next((one_line(titles[name])[:200] for name in _TITLES if name in titles), ""),
+        marks=Marks(unit="line", starts=starts, numbers=lines[: len(starts)]),
         metadata={name: _typed(value) for name, value in fields.items() if len(str(value)) <= FIELD_KEPT},
     )
 

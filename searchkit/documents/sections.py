@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -129,11 +128,6 @@ def pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         start = border
     if start < end:
         yield start, end
-
-
-def page_of(document: Document, start: int) -> int | None:
-    """The page, from 1, on which the character at `start` stands; None where there are no pages."""
-    return bisect_right(document.page_starts, start) or None if document.page_starts else None
 
 
 def _is_bare(section: Section) -> bool:

@@ -23,12 +23,13 @@ from typing import IO, Any
 
 from searchkit.documents.load import load, sha256_of
 from searchkit.errors import DocumentError, DocumentUnavailable
-from searchkit.records import Document, Failure, Heading, SourceFile
+from searchkit.records import UNITS, Document, Failure, Heading, Marks, SourceFile
 
 READY, FILE, DIGEST, DOCUMENT, TEXT, LOST, END = b"R", b"F", b"S", b"D", b"T", b"L", b"E"
 HEADER = struct.Struct(">cQ")  # kind, bytes that follow
 TEXT_PART = 1 << 22  # characters of a Document in one frame: neither side holds a large text three times
 LARGEST_FRAME = 1 << 30  # bytes; more is no frame of ours
+LARGEST_NUMBER = 1 << 53  # of a line, page or row; a database holds it, and any lines counted from it
 DEEPEST = 200  # levels of metadata: json reads deeper ones than it can write again
 
 # A file that says nothing for so long is given up. The slowest kind takes 2 to 4 s per MB.
@@ -99,7 +100,9 @@ def document_frames(document: Document) -> Iterator[tuple[bytes, bytes]]:
     """A Document as frames: what it is, then its text in parts."""
     parts = range(0, len(document.text), TEXT_PART)
     headings = [[heading.start, heading.level, heading.text] for heading in document.headings]
-    about = [document.name, document.kind, document.title, headings, document.page_starts]
+    marks = document.marks
+    counted = marks and [marks.unit, marks.starts, marks.numbers, marks.by_line, marks.sheets]
+    about = [document.name, document.kind, document.title, headings, counted]
     yield DOCUMENT, _json([*about, dict(document.metadata), len(parts)])
     for start in parts:
         yield TEXT, document.text[start : start + TEXT_PART].encode("utf-8", _SURROGATES)
@@ -111,7 +114,7 @@ def document_of(data: bytes, frames: Iterable[tuple[bytes, bytes]]) -> Document:
     Raises: BrokenFrame: they are not what they should be, or hold what no Library can store.
     """
     try:
-        name, kind, title, headings, page_starts, metadata, parts = _value(data)
+        name, kind, title, headings, counted, metadata, parts = _value(data)
         texts = []
         for _, (what, part) in zip(range(parts), frames, strict=False):
             if what != TEXT:
@@ -125,16 +128,34 @@ def document_of(data: bytes, frames: Iterable[tuple[bytes, bytes]]) -> Document:
             text="".join(texts),
             title=str(title),
             headings=tuple(Heading(start=int(at), level=int(n), text=str(text)) for at, n, text in headings),
-            page_starts=tuple(int(start) for start in page_starts),
+            marks=None if counted is None else _marks_of(*counted),
             metadata=dict(metadata),
         )
         (made.name + made.kind + made.title).encode("utf-8")
         _require_shallow(metadata, DEEPEST)
     except _NONE_OF_OURS as error:
         raise BrokenFrame(f"a Document that is none: {error}") from error
-    places = (*(heading.start for heading in made.headings), *made.page_starts)
-    if any(not 0 <= place <= len(made.text) for place in places):
-        raise BrokenFrame("a heading or page outside of the text")
+    starts = [heading.start for heading in made.headings]
+    if made.marks is not None:
+        starts += [*made.marks.starts, *(start for start, _ in made.marks.sheets)]
+    if any(not 0 <= start <= len(made.text) for start in starts):
+        raise BrokenFrame("a heading or mark outside of the text")
+    return made
+
+
+def _marks_of(unit: Any, starts: Any, numbers: Any, by_line: Any, sheets: Any) -> Marks:
+    made = Marks(
+        unit=str(unit),
+        starts=tuple(int(start) for start in starts),
+        numbers=tuple(int(number) for number in numbers),
+        by_line=bool(by_line),
+        sheets=tuple((int(start), str(name)) for start, name in sheets),
+    )
+    if made.unit not in UNITS or len(made.starts) != len(made.numbers):
+        raise ValueError("marks that mark nothing")
+    if any(not 0 < number <= LARGEST_NUMBER for number in made.numbers):
+        raise ValueError("a mark's number that no file has")
+    "".join(name for _, name in made.sheets).encode("utf-8")
     return made
 
 

@@ -43,6 +43,7 @@ def load_xlsx(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         text=assembly.text,
         title=properties.get("title", ""),
         headings=assembly.headings,
+        marks=assembly.marks("row", by_line=True, sheets=[str(name) for name in names]),
         metadata={**properties, "sheets": names},
     )
 
@@ -52,15 +53,23 @@ def _workbook(file: IO[bytes], assembly: Assembly) -> list[JsonValue]:
     import openpyxl  # 150 ms that only workbooks pay
 
     names: list[JsonValue] = []
+    last = 0  # row appended
     with closing(openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)) as book:
         for name, cells in _rows(book):
-            line = table_row(_with_gaps(cells))
-            if line and name not in names[-1:]:
+            if not (line := table_row(_with_gaps(cells))):
+                continue
+            number = cells[0].row
+            if name not in names[-1:]:
+                assembly.mark(number)  # a passage of heading and rows begins with the first row
                 assembly.heading(1, f"Sheet: {name}")
                 names.append(name)
+                assembly.mark(number)
                 assembly.block(line)
             else:
+                if number != last + 1:
+                    assembly.mark(number)
                 assembly.block(line, gap="\n")
+            last = number
     return names
 
 

@@ -137,7 +137,7 @@ def remove_collection(tx: Transaction, collection_id: int) -> None:
     """Delete a Collection with all it holds; its texts are left to collect_garbage."""
     for source_id, *_ in tx.rows("SELECT source_id FROM sources WHERE collection_id = ?", (collection_id,)):
         remove_source(tx, collection_id, source_id)
-    for table in ("removals", "snapshots", "calibrations", "collections"):
+    for table in ("removals", "snapshots", "calibrations", "forgotten", "collections"):
         tx.run(f"DELETE FROM {table} WHERE collection_id = ?", (collection_id,))
 
 
@@ -174,6 +174,15 @@ def sources(db: Database, collection_id: int) -> list[StoredSource]:
         (collection_id,),
     )
     return [StoredSource(source_id=row[0], root=Path(os.fsdecode(row[1])), files=row[2]) for row in rows]
+
+
+def roots(db: Database) -> list[tuple[str, Path]]:
+    """The name of a Collection and a root, for every source."""
+    rows = db.rows(
+        """SELECT c.name, s.root FROM sources s JOIN collections c USING (collection_id)
+           ORDER BY c.name, s.source_id"""
+    )
+    return [(name, Path(os.fsdecode(root))) for name, root in rows]
 
 
 def add_source(tx: Transaction, collection_id: int, root: Path) -> int:

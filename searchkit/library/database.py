@@ -296,6 +296,9 @@ def _prepare_for_writing(connection: sqlite3.Connection, folder: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: synchronous alone does not reach the platter there
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is deleted or edited is overwritten with zeros: of 10,000 documents, half of them removed in 2.9 s
+    # instead of 2.6 s, half of them edited within what two runs differ. Not every SQLite does so by itself.
+    connection.execute("PRAGMA secure_delete = ON")
     if len(applied) < len(KNOWN):
         apply(connection)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from searchkit.library.database import Database, Transaction
-from searchkit.records import Failure
+from searchkit.records import Failure, Place
 from searchkit.settings import VERSION
 
 
@@ -44,7 +44,7 @@ class PassageRow:
     start: int
     end: int
     heading: str
-    page: int | None
+    place: Place | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,7 @@ class StoredPassage:
     start: int
     end: int
     page: int | None
+    place: Place | None
     text: str
     context: str
 
@@ -145,7 +146,7 @@ def put_file(
                 (*fields, document_id),
             )
         _put_passages(tx, collection_id, document_id, document.passages)
-    _remove_documents(tx, before.values())
+    remove_documents(tx, before.values())
 
 
 def _as_json(failures: Iterable[Failure]) -> str:
@@ -162,21 +163,42 @@ def _put_passages(tx: Transaction, collection_id: int, document_id: int, rows: S
         kept[text_hash].append(passage_id)
     new, moved = [], []
     for position, row in enumerate(rows):
-        place = (position, row.start, row.end, row.heading, row.page)
+        fields = (position, row.start, row.end, row.heading, *_place_columns(row.place))
         if kept[row.text_hash]:
-            moved.append((*place, kept[row.text_hash].pop()))
+            moved.append((*fields, kept[row.text_hash].pop()))
         else:
-            new.append((collection_id, document_id, *place, row.text_hash))
+            new.append((collection_id, document_id, *fields, row.text_hash))
     _remove_passages(tx, [passage_id for ids in kept.values() for passage_id in ids])
     tx.run_many(
-        'UPDATE passages SET position = ?, start = ?, "end" = ?, heading = ?, page = ? WHERE passage_id = ?',
+        f"""UPDATE passages SET (position, start, "end", heading, {_PLACE}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            WHERE passage_id = ?""",
         moved,
     )
     tx.run_many(
-        """INSERT INTO passages (collection_id, document_id, position, start, "end", heading, page, text_id)
-           VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT text_id FROM texts WHERE hash = ?))""",
+        f"""INSERT INTO passages
+              (collection_id, document_id, position, start, "end", heading, {_PLACE}, text_id)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT text_id FROM texts WHERE hash = ?))""",
         new,
     )
+
+
+# `page` is that of the Place again, for filters.
+_PLACE = "page, place_unit, place_first, place_last, place_sheet, place_last_sheet"
+
+
+def _place_columns(place: Place | None) -> tuple[object, ...]:
+    if place is None:
+        return (None,) * 6
+    sheets = (place.sheet or None, place.last_sheet or None)
+    return (place.page, place.unit, place.first, place.last, *sheets)
+
+
+def _place_of(columns: Sequence[Any]) -> Place | None:
+    """The Place in the columns behind `page`; None for a Passage that has none, or not yet."""
+    unit, first, last, sheet, last_sheet = columns
+    if unit is None:
+        return None
+    return Place(unit=unit, first=first, last=last, sheet=sheet or "", last_sheet=last_sheet or "")
 
 
 def _remove_passages(tx: Transaction, passage_ids: Iterable[int]) -> None:
@@ -191,7 +213,8 @@ def _remove_passages(tx: Transaction, passage_ids: Iterable[int]) -> None:
     tx.run_many("DELETE FROM passages WHERE passage_id = ?", ids)
 
 
-def _remove_documents(tx: Transaction, document_ids: Iterable[int]) -> None:
+def remove_documents(tx: Transaction, document_ids: Iterable[int]) -> None:
+    """Delete Documents with their Passages; their texts are left to collect_garbage."""
     for document_id in document_ids:
         rows = tx.rows("SELECT passage_id FROM passages WHERE document_id = ?", (document_id,))
         _remove_passages(tx, [row[0] for row in rows])
@@ -201,7 +224,7 @@ def _remove_documents(tx: Transaction, document_ids: Iterable[int]) -> None:
 def remove_file(tx: Transaction, file_id: int) -> None:
     """Delete a file with its Documents and Passages."""
     rows = tx.rows("SELECT document_id FROM documents WHERE file_id = ?", (file_id,))
-    _remove_documents(tx, [row[0] for row in rows])
+    remove_documents(tx, [row[0] for row in rows])
     tx.run("DELETE FROM files WHERE file_id = ?", (file_id,))
 
 
@@ -269,10 +292,10 @@ def collect_garbage(tx: Transaction, collection_id: int) -> None:
 def passages(db: Database, passage_ids: Sequence[int]) -> list[StoredPassage]:
     """Passages by id, in the order asked; ids that are gone are left out."""
     rows = db.rows_among(
-        """SELECT p.passage_id, p.document_id, p.position, d.name, d.kind, d.title, d.metadata, s.root,
-                  p.heading, p.start, p."end", p.page, t.text, t.context
+        f"""SELECT p.passage_id, p.document_id, p.position, d.name, d.kind, d.title, d.metadata, s.root,
+                  p.heading, p.start, p."end", t.text, t.context, {_PLACE}
            FROM passages p JOIN documents d USING (document_id) JOIN files f USING (file_id)
-           JOIN sources s USING (source_id) JOIN texts t USING (text_id) WHERE p.passage_id IN ({})""",
+           JOIN sources s USING (source_id) JOIN texts t USING (text_id) WHERE p.passage_id IN ({{}})""",
         passage_ids,
     )
     found = {
@@ -288,9 +311,10 @@ def passages(db: Database, passage_ids: Sequence[int]) -> list[StoredPassage]:
             heading=row[8],
             start=row[9],
             end=row[10],
-            page=row[11],
-            text=row[12],
-            context=row[13],
+            text=row[11],
+            context=row[12],
+            page=row[13],
+            place=_place_of(row[14:]),
         )
         for row in rows
     }

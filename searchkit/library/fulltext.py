@@ -153,3 +153,8 @@ def rebuild(tx: Transaction) -> None:
         tx.run("INSERT OR REPLACE INTO fulltext_data (id, block) VALUES (1, x''), (10, zeroblob(7))")
     for statement in (*DROP_FULL_TEXT, *FULL_TEXT):
         tx.run(statement)
+
+
+def optimize(tx: Transaction) -> None:
+    """Merge the index into one segment: words of deleted texts stand in older ones until then."""
+    tx.run("INSERT INTO fulltext (fulltext) VALUES ('optimize')")

@@ -37,17 +37,30 @@ def spans(texts: Sequence[str], words: Sequence[Word]) -> list[Spans]:
     """For every text the (start, end), in characters, of each place where a word stands, in order."""
     tokens = [list(_tokens(text)) for text in texts]
     matching = _matching({word for found in tokens for word, _, _ in found}, words)
-    unspaced = [re.escape(word) for word, _ in words if is_unspaced(word)]
-    pattern = re.compile(f"(?:{'|'.join(unspaced)})+") if unspaced else None
+    unspaced = [word for word, _ in words if is_unspaced(word)]
     return [
         tuple(
             sorted(
-                [(start, end) for word, start, end in found if word in matching]
-                + [place.span() for place in (pattern.finditer(text) if pattern else ())]
+                [(start, end) for word, start, end in found if word in matching] + _runs_of(unspaced, text)
             )
         )
         for text, found in zip(texts, tokens, strict=True)
     ]
+
+
+def _runs_of(pairs: Sequence[str], text: str) -> list[tuple[int, int]]:
+    """Where pairs of characters stand, those that overlap or touch as one."""
+    runs: list[tuple[int, int]] = []
+    for start, end in sorted(
+        (place.start(), place.start() + len(pair))
+        for pair in pairs
+        for place in re.finditer(f"(?={re.escape(pair)})", text)
+    ):
+        if runs and start <= runs[-1][1]:
+            runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
+        else:
+            runs.append((start, end))
+    return runs
 
 
 def _tokens(text: str) -> Iterable[tuple[str, int, int]]:

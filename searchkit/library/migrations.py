@@ -64,6 +64,47 @@ def m003_full_text(tables: Tables) -> None:
         tables.execute(statement)
 
 
+def m004_places(tables: Tables) -> None:
+    """Where in its file each passage stands.
+
+    Of those already stored only the first page is known. Files with places of another kind no longer have the
+    hash that is stored, and are read again by the next run; their texts are there, so none is embedded.
+    """
+    for column in ("unit TEXT", "first INTEGER", "last INTEGER", "sheet TEXT", "last_sheet TEXT"):
+        tables.execute(f"ALTER TABLE passages ADD COLUMN place_{column}")
+    tables.execute(
+        """UPDATE passages SET place_first = page, place_last = page, place_unit =
+             (SELECT CASE kind WHEN 'pptx' THEN 'slide' ELSE 'page' END FROM documents d
+              WHERE d.document_id = passages.document_id)
+           WHERE page IS NOT NULL"""
+    )
+    tables.execute(  # a time stamp that no file's equals, and a hash that no content has
+        """UPDATE files SET mtime_ns = -abs(mtime_ns), sha256 = x'' WHERE file_id IN
+             (SELECT file_id FROM documents WHERE kind IN
+                ('markdown', 'text', 'code', 'notebook', 'xlsx', 'row'))"""
+    )
+
+
+def m005_forgotten(tables: Tables) -> None:
+    """What may not come back, what is still to be erased, and the key under which both are hashed."""
+    tables.execute(
+        """CREATE TABLE forgotten (
+             collection_id INTEGER NOT NULL,  -- 0: the whole Library
+             file          BLOB    NOT NULL,  -- keyed hash of a file's place, content or size
+             text          BLOB    NOT NULL,  -- keyed hash of a text's hash; empty: the whole file
+             PRIMARY KEY (file, text, collection_id)
+           ) WITHOUT ROWID"""
+    )
+    tables.execute(
+        """CREATE TABLE forgetting (          -- wishes, from when their rows are gone until it is proven
+             forget_id INTEGER PRIMARY KEY,
+             traces    BLOB NOT NULL          -- library/traces.py
+           )"""
+    )
+    tables.execute("CREATE TABLE forgotten_key (key BLOB NOT NULL)")
+    tables.execute("INSERT INTO forgotten_key VALUES (randomblob(32))")
+
+
 def m006_calibrations(tables: Tables) -> None:
     """What questions that have nothing to do with a Collection find in it."""
     tables.execute(
@@ -78,7 +119,14 @@ def m006_calibrations(tables: Tables) -> None:
     )
 
 
-MIGRATIONS = (m001_first_schema, m002_snapshots_are_tuned, m003_full_text, m006_calibrations)
+MIGRATIONS = (
+    m001_first_schema,
+    m002_snapshots_are_tuned,
+    m003_full_text,
+    m004_places,
+    m005_forgotten,
+    m006_calibrations,
+)
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
 
 

@@ -123,12 +123,16 @@ def faiss_version() -> str:
 def sweep(folder: Path, keep: set[str]) -> list[str]:
     """Delete unfinished and superseded snapshots, and nothing that is not ours. Returns the names deleted."""
     gone = []
-    for path in folder.iterdir():
-        if _OURS.fullmatch(path.name) and path.name not in keep:
-            with suppress(OSError):  # Windows keeps a file that a reader has mapped; the next run tries again
-                path.unlink()
-                gone.append(path.name)
-    return sorted(gone)
+    for path in superseded(folder, keep):
+        with suppress(OSError):  # Windows keeps a file that a reader has mapped; the next run tries again
+            path.unlink()
+            gone.append(path.name)
+    return gone
+
+
+def superseded(folder: Path, keep: set[str]) -> list[Path]:
+    """Snapshots and unfinished ones that are not among those to keep, by name."""
+    return sorted(path for path in folder.iterdir() if _OURS.fullmatch(path.name) and path.name not in keep)
 
 
 def checksum_of(path: Path) -> str:

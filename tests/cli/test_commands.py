@@ -23,7 +23,8 @@ RESULT_FIELDS = [
 ]
 HIT_FIELDS = [
     *("rank", "score", "document", "passage_id", "heading", "start", "end", "text", "collection"),
-    *("relevance", "cosine", "bm25", "vector_rank", "text_rank", "highlights", "before", "after", "metadata"),
+    *("relevance", "cosine", "bm25", "vector_rank", "text_rank", "highlights", "before", "after"),
+    *("place", "where", "metadata"),
 ]
 REPORT_FIELDS = [
     "collection",

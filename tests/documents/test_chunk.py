@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from searchkit.documents.chunk import chunk
 from searchkit.documents.prose import markdown_headings
 from searchkit.profile import Chunking
-from searchkit.records import Document, Heading, Passage
+from searchkit.records import Document, Heading, Marks, Passage
 
 
 def count_words(texts: Sequence[str]) -> list[int]:
@@ -41,7 +41,7 @@ def words(count: int, seed: int = 1) -> str:
 def test_a_short_document_is_one_passage():
     (passage,) = passages(markdown("\n# Title\n\nSome text here.\n"))
     assert (passage.text, passage.start) == ("# Title\n\nSome text here.", 1)
-    assert (passage.heading, passage.context, passage.page) == ("Title", "", None)
+    assert (passage.heading, passage.context, passage.place) == ("Title", "", None)
 
 
 def test_sections_become_passages_with_their_heading_path():
@@ -102,13 +102,16 @@ def test_pages_are_numbered_and_end_a_passage_unless_the_sentence_goes_on():
         "The end.",
     ]
     text = "\n\n".join(page for page in pages if page)
-    starts, place = [], 0
-    for page in pages:
-        starts.append(place)
-        place += len(page) + 2 if page else 0
-    document = Document(name="a.pdf", kind="pdf", text=text, page_starts=tuple(starts))
+    starts, numbers, place = [], [], 0
+    for number, page in enumerate(pages, 1):
+        if page:
+            starts.append(place)
+            numbers.append(number)
+            place += len(page) + 2
+    marks = Marks(unit="page", starts=tuple(starts), numbers=tuple(numbers))
+    document = Document(name="a.pdf", kind="pdf", text=text, marks=marks)
     found = passages(document, capacity=100)
-    assert [passage.page for passage in found] == [1, 2, 3, 4, 7]
+    assert [(one.place.first, one.place.last) for one in found] == [(1, 1), (2, 2), (3, 3), (4, 5), (7, 7)]
     assert "and\n\nso on" in found[3].text
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from searchkit.documents import worker
 from searchkit.errors import DocumentError, DocumentUnavailable
-from searchkit.records import Document, Failure, Heading
+from searchkit.records import Document, Failure, Heading, Marks
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "transformers", "tokenizers", "onnxruntime", "faiss", "kreuzberg", "sqlite3", "numpy"}
@@ -38,7 +38,7 @@ DOCUMENT = Document(
     text="# Title\n\nSome text.",
     title="Title",
     headings=(Heading(start=0, level=1, text="Title"),),
-    page_starts=(0, 9),
+    marks=Marks(unit="row", starts=(0, 9), numbers=(3, 7), by_line=True, sheets=((0, "Prices"),)),
     metadata={"author": "nobody", "tags": ["a", 1, None]},
 )
 FAILURE = Failure(document="a.csv#2", reason="is broken")
@@ -80,7 +80,7 @@ def test_frames_are_taken_apart_only_where_they_are_whole():
     assert taken > 200 and refused > 200
 
 
-ABOUT = '"a.md","text","",[],[],{},1'
+ABOUT = '"a.md","text","",[],null,{},1'
 
 
 @pytest.mark.parametrize("kind", TAKEN_APART)
@@ -98,14 +98,21 @@ ABOUT = '"a.md","text","",[],[],{},1'
         *(
             f"[{odd}]"
             for odd in (
-                ABOUT.replace("[],[]", '[[1e999,1,"a"]],[]'),
-                ABOUT.replace("[],[]", '[[0,-1e999,"a"]],[]'),
-                ABOUT.replace("[],[]", "[[0,1]],[]"),
-                ABOUT.replace("[],[]", '[[-1,1,"a"]],[]'),
-                ABOUT.replace("[],[]", '[[99,1,"a"]],[]'),
-                ABOUT.replace("[],[]", "[],[1e999]"),
-                ABOUT.replace("[],[]", "[],[99]"),
-                ABOUT.replace("[],[]", "[],[-1]"),
+                ABOUT.replace("[],null", '[[1e999,1,"a"]],null'),
+                ABOUT.replace("[],null", '[[0,-1e999,"a"]],null'),
+                ABOUT.replace("[],null", "[[0,1]],null"),
+                ABOUT.replace("[],null", '[[-1,1,"a"]],null'),
+                ABOUT.replace("[],null", '[[99,1,"a"]],null'),
+                ABOUT.replace("null", "[]"),
+                ABOUT.replace("null", '["line",[1e999],[1],true,[]]'),
+                ABOUT.replace("null", '["line",[99],[1],true,[]]'),
+                ABOUT.replace("null", '["line",[-1],[1],true,[]]'),
+                ABOUT.replace("null", '["line",[0,1],[1],true,[]]'),
+                ABOUT.replace("null", '["line",[0],[0],true,[]]'),
+                ABOUT.replace("null", f'["line",[0],[{1 << 63}],true,[]]'),
+                ABOUT.replace("null", '["verse",[0],[1],true,[]]'),
+                ABOUT.replace("null", '["row",[0],[1],true,[[99,"Prices"]]]'),
+                ABOUT.replace("null", '["row",[0],[1],true,[[0,"\\ud800"]]]'),
                 ABOUT.replace("a.md", "\\ud800"),
                 ABOUT.replace("text", "\\udcff"),
                 ABOUT.replace('""', '"\\ud800"'),

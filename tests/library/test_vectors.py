@@ -28,7 +28,8 @@ def db(library_folder):
             for i in range(1, ROWS + 1):
                 tx.run("INSERT INTO texts VALUES (?, ?, '', 'text')", (i, bytes([i])))
                 tx.run(
-                    "INSERT INTO passages VALUES (?, ?, 1, ?, 0, 0, 1, '', NULL)",
+                    "INSERT INTO passages (passage_id, collection_id, document_id, text_id, position, start, "
+                    "\"end\", heading) VALUES (?, ?, 1, ?, 0, 0, 1, '')",
                     (i, 1 if i % 2 else 2, i),
                 )
             vectors.put_vectors(

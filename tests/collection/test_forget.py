@@ -1,0 +1,378 @@
+"""Forgetting: what goes, what stays, what stays away, and that the proof would notice."""
+
+import shutil
+import sqlite3
+import zlib
+
+import numpy as np
+import pytest
+
+from searchkit.collection import forgetting
+from searchkit.collection.library import Library, Patience
+from searchkit.errors import LibraryBusy, LibraryDamaged, LibraryNotWritable, UsageError
+from searchkit.library import database
+from searchkit.library import documents as store
+from searchkit.library.database import Database
+from searchkit.vector_index import choose
+from tests.collection.conftest import write
+from tests.fakes import WordEmbedder
+
+SECRET = "Frau Wintersteiner lives in Quellengasse and told the Zwetschgenknoedel anecdote"
+WORDS = ("wintersteiner", "quellengasse", "zwetschgenknoedel")
+
+
+class DenseEmbedder(WordEmbedder):
+    """Vectors without zeros, as a model's are."""
+
+    @staticmethod
+    def _rows(texts):
+        seeds = [zlib.crc32(text.encode()) for text in texts]
+        rows = [np.random.default_rng(seed).normal(size=64) for seed in seeds]
+        matrix = np.array(rows, dtype=np.float32).reshape(len(texts), 64)
+        return matrix / np.linalg.norm(matrix, axis=1, keepdims=True).clip(min=1e-9)
+
+
+@pytest.fixture
+def library(library_folder):
+    return Library(library_folder, open_model=DenseEmbedder)
+
+
+@pytest.fixture
+def secret(docs):
+    """A document whose text, title, heading, property and name are its own."""
+    front = "---\nauthor: Adalbert Geheimrat\n---\n"
+    text = f"{front}# Besuchsprotokoll Nummer siebzehn\n\n## Verschwiegenes Kapitel\n\n{SECRET}.\n"
+    return write(docs / "hr" / "wintersteiner-besuch.md", text)
+
+
+@pytest.fixture
+def older(monkeypatch):
+    """Write as an earlier searchkit did where SQLite leaves deleted bytes where they are."""
+    plain = database._prepare_for_writing
+
+    def prepare(connection, folder):
+        plain(connection, folder)
+        connection.execute("PRAGMA secure_delete = OFF")
+
+    monkeypatch.setattr(database, "_prepare_for_writing", prepare)
+
+
+def bytes_of(folder):
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+def vectors_in(folder):
+    with Database.read(folder) as db:
+        return dict(db.rows("SELECT t.text, v.vector FROM texts t JOIN vectors v USING (text_id)"))
+
+
+def assert_gone(folder):
+    """Looked for in the plain way, byte by byte."""
+    held = bytes_of(folder).lower()
+    for piece in (SECRET, *WORDS, "Adalbert Geheimrat", "Besuchsprotokoll", "Verschwiegenes", "besuch.md"):
+        assert piece.lower().encode() not in held, piece
+
+
+def test_nothing_is_left_in_any_file(library, docs, secret, library_folder):
+    library.index([docs])
+    (vector,) = [vector for text, vector in vectors_in(library_folder).items() if SECRET in text]
+    before = bytes_of(library_folder)
+    assert SECRET.encode() in before and vector[:24] in before  # so that the test could fail
+    done = library.forget("hr/wintersteiner-besuch.md")
+    assert (done.collections, done.documents, done.shared) == (("company-docs",), 1, 0)
+    assert done.passages >= 1 and done.proof.pieces >= 20 and done.proof.files >= 2
+    assert_gone(library_folder)
+    assert not [i for i in range(0, len(vector), 24) if vector[i : i + 24] in bytes_of(library_folder)]
+    assert library.verify() == [] and len(library.query("leave").hits) == 3
+
+
+def test_the_file_itself_is_not_touched(library, docs, secret):
+    before = secret.read_bytes()
+    library.index([docs])
+    library.forget("hr/wintersteiner-besuch.md")
+    assert secret.read_bytes() == before
+
+
+def test_earlier_versions_of_it_are_gone_too(library, docs, secret, library_folder, older):
+    library.index([docs])
+    write(secret, "# Something else\n\nThat has nothing to do with what stood here.\n")
+    library.refresh()
+    library.forget("hr/wintersteiner-besuch.md")
+    assert_gone(library_folder)
+
+
+def test_without_a_document_traces_of_what_was_removed_are_erased(
+    library, docs, secret, library_folder, older
+):
+    library.index([docs])
+    secret.unlink()
+    library.refresh()
+    assert SECRET.encode() in bytes_of(library_folder)  # so that the test could fail
+    library.forget()
+    assert_gone(library_folder)
+
+
+def test_snapshots_of_codes_are_written_anew(library, docs, secret, library_folder, monkeypatch):
+    monkeypatch.setattr(choose, "FLAT_BYTES", 0)
+    for number in range(60):
+        write(docs / f"{number}.md", f"Rule {number} of the house.")
+    library.index([docs])
+    before = library.show().snapshot
+    library.forget("hr/wintersteiner-besuch.md")
+    after = library.show().snapshot
+    assert before.kind == after.kind == "ivf" and after.rows == before.rows - 1
+    assert not (library_folder / before.file).exists()
+
+
+def test_a_text_that_another_document_holds_stays_and_is_counted(library, docs, library_folder):
+    shared = "The canteen opens at eleven and closes when the soup is gone."
+    write(docs / "one.md", shared)
+    write(docs / "two.md", shared)
+    library.index([docs])
+    done = library.forget("one.md")
+    assert (done.passages, done.shared) == (1, 1)
+    assert library.query("canteen soup").hits[0].document == "two.md"
+    assert library.verify() == []
+
+
+def test_a_phrase_that_another_document_holds_is_not_taken_for_a_trace(library, docs, secret):
+    write(docs / "list.md", f"A collection of anecdotes. {SECRET}, among others.")
+    library.index([docs])
+    assert library.forget("hr/wintersteiner-besuch.md").proof.elsewhere > 0
+
+
+def test_words_of_the_schema_and_capitals_are_not_taken_for_traces(library, docs):
+    write(docs / "sql.md", "# document_id\n\ncollection passages document_id snapshots hardware")
+    write(docs / "caps.md", "# HARDWARE PORTAL\n\nHARDWARE and Collections")
+    library.index([docs])
+    library.forget("sql.md")
+    assert library.verify() == []
+
+
+def test_one_collection_can_forget_what_another_keeps(library, docs, secret):
+    library.index([docs], collection="a")
+    library.index([docs], collection="b")
+    done = library.forget("hr/wintersteiner-besuch.md", collection="a")
+    assert done.collections == ("a",) and done.shared == done.passages
+    reports = {report.collection: report for report in library.refresh()}
+    assert reports["a"].added == 0 and "left out" in " ".join(reports["a"].notices)
+    assert "left out" not in " ".join(reports["b"].notices)
+    assert library.query("Zwetschgenknoedel", collection="b", mode="text").hits
+    assert not library.query("Zwetschgenknoedel", collection="a", mode="text").hits
+
+
+def test_without_a_collection_all_forget_it(library, docs, secret, library_folder):
+    library.index([docs], collection="a")
+    library.index([docs / "hr"], collection="b")
+    assert library.held(str(secret)) == (("a", "b"), 2)
+    assert library.forget(str(secret)).collections == ("a", "b")
+    assert_gone(library_folder)
+
+
+def test_texts_that_an_interrupted_run_left_go_too(library, docs, secret, library_folder):
+    library.index([docs], collection="a")
+    library.index([docs / "vpn.txt"], collection="b")
+    with Database.write(library_folder) as db, db.transaction() as tx:
+        store.put_texts(tx, 2, [(b"a hash", "", f"A later version. {SECRET}")])
+    library.forget("hr/wintersteiner-besuch.md")
+    assert_gone(library_folder)
+
+
+# -------------------------------------------------------------------- what stays away
+
+
+def test_a_forgotten_file_stays_away_until_it_is_named(library, docs, secret, library_folder):
+    library.index([docs])
+    library.forget("hr/wintersteiner-besuch.md")
+    for again in (library.refresh()[0], library.index([docs])):
+        assert again.added == 0 and "hr/wintersteiner-besuch.md" in " ".join(again.notices)
+    write(secret, f"Edited. {SECRET}")
+    assert library.refresh()[0].added == 0
+    assert_gone(library_folder)
+    assert library.index([secret]).added == 1
+    assert library.refresh()[0].notices == () and library.query("Wintersteiner", mode="text").hits
+
+
+def test_a_forgotten_file_stays_away_under_another_name(library, docs, secret, library_folder):
+    library.index([docs])
+    library.forget("hr/wintersteiner-besuch.md")
+    moved = secret.rename(docs / "harmless.md")
+    assert library.refresh()[0].added == 0
+    assert library.index([moved]).added == 1
+
+
+def test_a_twin_that_was_indexed_beside_it_stays(library, docs, secret):
+    twin = docs / "twin.md"
+    shutil.copy(secret, twin)
+    library.index([docs])
+    library.forget("hr/wintersteiner-besuch.md")
+    twin.touch()
+    assert library.refresh()[0].removed == 0 and library.query("Wintersteiner", mode="text").hits
+
+
+def test_a_row_stays_away_wherever_it_moves_in_its_table(library, docs, library_folder):
+    rows = ["Ann Lee,Marketing department", "Bob Quellengasse,Legal affairs", "Cora Smith,Engineering"]
+    table = write(docs / "staff.csv", "\n".join(["name,place", *rows, ""]))
+    library.index([docs])
+    library.forget("staff.csv#2")
+    assert b"Bob Quellengasse" not in bytes_of(library_folder)
+    write(table, "\n".join(["name,place", "Dan New,Kitchen", *rows, ""]))
+    assert "1 passage is left out" in " ".join(library.refresh()[0].notices)
+    found = {hit.text for hit in library.query("affairs department kitchen", k=10, where="type = csv").hits}
+    assert len(found) == 3 and "Bob" not in " ".join(found)
+    library.index([table])
+    assert library.query("Quellengasse", mode="text").hits
+
+
+def test_the_only_row_of_a_table_can_be_forgotten(library, docs):
+    table = write(docs / "one.csv", "name,place\nBob Quellengasse,Legal affairs\n")
+    library.index([docs])
+    library.forget("one.csv#1")
+    write(table, table.read_text() + "Ann Lee,Marketing\n")
+    (report,) = library.refresh()
+    assert report.failed == () and report.changed + report.added == 1
+
+
+def test_a_file_with_several_documents_goes_whole(library, docs, library_folder):
+    write(docs / "staff.csv", "name,place\nBob Quellengasse,Legal affairs\nAnn Wintersteiner,Marketing\n")
+    library.index([docs])
+    assert library.forget("staff.csv").documents == 2
+    assert library.refresh()[0].added == 0
+    assert b"Quellengasse" not in bytes_of(library_folder)
+
+
+def test_a_source_that_is_the_file_itself_goes_with_it(library, docs, secret, library_folder):
+    library.index([secret], collection="a")
+    library.forget(str(secret))
+    assert library.show("a").sources == ()
+    assert_gone(library_folder)
+
+
+def test_no_name_is_kept_of_what_stays_away(library, docs, secret, library_folder):
+    library.index([docs])
+    library.forget("hr/wintersteiner-besuch.md")
+    library.refresh()
+    library.forget()
+    assert_gone(library_folder)
+
+
+def test_removing_a_collection_lets_go_of_its_marks(library, docs, library_folder):
+    library.index([docs], collection="a")
+    library.forget("vpn.txt", collection="a")
+    library.remove("a")
+    with Database.read(library_folder) as db:
+        assert db.rows("SELECT * FROM forgotten") == []
+
+
+# -------------------------------------------------------------------- names
+
+
+def test_two_files_of_one_name_must_be_told_apart(library, docs, tmp_path):
+    other = write(tmp_path / "other" / "vpn.txt", "Another text about tunnels altogether.")
+    library.index([docs])
+    library.index([tmp_path / "other"])
+    with pytest.raises(UsageError, match=r"2 files are called 'vpn\.txt'"):
+        library.forget("vpn.txt")
+    assert library.forget(str(other)).documents == 1
+    assert library.query("tunnel", mode="text").hits[0].document == "vpn.txt"
+
+
+def test_a_name_that_is_not_there_is_answered_with_near_ones(library, docs):
+    library.index([docs])
+    with pytest.raises(UsageError, match=r"holds no document 'hr/leaf.md' \(did you mean: hr/leave.md"):
+        library.forget("hr/leaf.md")
+
+
+def test_forgetting_twice_is_no_error(library, docs, secret):
+    library.index([docs])
+    library.forget("hr/wintersteiner-besuch.md")
+    for name in ("hr/wintersteiner-besuch.md", str(secret)):
+        assert library.forget(name).documents == 0
+
+
+def test_a_row_whose_forgetting_was_interrupted_can_be_named_again(library, docs, library_folder):
+    write(docs / "staff.csv", "name,place\nBob Quellengasse,Legal affairs\nAnn Lee,Marketing\n")
+    library.index([docs])
+    with Database.write(library_folder) as db:
+        forgetting.begin(db, forgetting.look_up(db, "staff.csv#1", None), everywhere=True)
+    done = library.forget("staff.csv#1")
+    assert (done.documents, done.proof.pieces > 0) == (0, True)
+    assert b"Quellengasse" not in bytes_of(library_folder) and library.verify() == []
+
+
+# -------------------------------------------------------------------- what stands in the way
+
+
+def test_a_trace_that_is_left_is_noticed_and_the_wish_is_kept(library, docs, secret, library_folder):
+    library.index([docs])
+    write(library_folder / "copy.txt", f"somebody's notes: {SECRET}")
+    with pytest.raises(LibraryDamaged, match=r"copy\.txt still holds bytes"):
+        library.forget("hr/wintersteiner-besuch.md")
+    assert "interrupted 'forget'" in " ".join(library.verify())
+    (library_folder / "copy.txt").unlink()
+    assert library.forget().proof.pieces >= 20
+    assert library.verify() == []
+
+
+def test_a_free_page_with_a_trace_is_noticed(library, docs, secret, library_folder, monkeypatch):
+    """Without VACUUM and zeros over what is deleted, SQLite leaves it where it was."""
+    library.index([docs])
+    plain = Database.rows
+
+    def without_vacuum(self, sql, parameters=()):
+        return [] if sql == "VACUUM" else plain(self, sql, parameters)
+
+    monkeypatch.setattr(Database, "rows", without_vacuum)
+    begin = forgetting.begin
+
+    def carelessly(db, files, **how):
+        plain(db, "PRAGMA secure_delete = OFF")
+        return begin(db, files, **how)
+
+    monkeypatch.setattr(forgetting, "begin", carelessly)
+    with pytest.raises(LibraryDamaged, match=r"library\.db still holds bytes"):
+        library.forget("hr/wintersteiner-besuch.md")
+
+
+def test_a_reader_of_the_old_state_is_waited_for_and_then_named(library, docs, secret, library_folder):
+    library.index([docs])
+    with Database.read(library_folder) as reader, reader.one_state():
+        reader.rows("SELECT count(*) FROM texts")
+        with pytest.raises(LibraryBusy, match="still reads the Library") as raised:
+            library.forget("hr/wintersteiner-besuch.md", patience=Patience(wait_s=0.3))
+        assert "searchkit forget" in raised.value.remedy
+    assert not library.query("Wintersteiner", mode="text").hits
+    write(docs / "more.md", "One more page.")
+    library.refresh()  # the next that writes goes on
+    assert_gone(library_folder)
+    assert library.verify() == []
+
+
+def test_a_reader_does_not_keep_another_writer_from_its_work(library, docs, secret, library_folder):
+    library.index([docs])
+    with Database.read(library_folder) as reader, reader.one_state():
+        reader.rows("SELECT count(*) FROM texts")
+        with pytest.raises(LibraryBusy):
+            library.forget("hr/wintersteiner-besuch.md")
+        write(docs / "more.md", "One more page.")
+        assert library.refresh()[0].added == 1
+        assert "interrupted 'forget'" in " ".join(library.verify())
+
+
+def test_too_little_space_is_said_before_anything_is_done(library, docs, secret, monkeypatch):
+    library.index([docs])
+    monkeypatch.setattr(forgetting.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1, 1, 0))
+    with pytest.raises(LibraryNotWritable, match="is written anew"):
+        library.forget("hr/wintersteiner-besuch.md")
+    assert library.query("Wintersteiner", mode="text").hits
+
+
+def test_pages_and_ids_stay_as_they_were(library, docs, library_folder):
+    library.index([docs])
+    before = {hit.document: hit.passage_id for hit in library.query("the", k=9, mode="vector").hits}
+    library.forget("vpn.txt")
+    after = {hit.document: hit.passage_id for hit in library.query("the", k=9, mode="vector").hits}
+    assert after == {name: at for name, at in before.items() if name != "vpn.txt"}
+    connection = sqlite3.connect(library_folder / "library.db")
+    assert connection.execute("PRAGMA page_size").fetchone() == (32_768,)
+    connection.close()

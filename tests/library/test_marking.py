@@ -1,0 +1,69 @@
+"""Which words of a query stand in a text, and where."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from searchkit.library import fulltext, marking
+from searchkit.library.database import Database
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("words")
+    Database.write(folder).close()
+    with Database.read(folder) as opened:
+        yield opened
+
+
+def words_of(db, query):
+    return [(term.word, term.match) for term in fulltext.expression(db, query).terms]
+
+
+def shown(db, query, text):
+    (spans,) = marking.spans([text], words_of(db, query))
+    return [text[start:end] for start, end in spans]
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "marks"),
+    [
+        ("running", "He RUNS; a runner ran. Running!", ["RUNS", "Running"]),
+        ("error E-204", "An E-204, not E-2040 or 204.", ["E-204"]),
+        ("cafe", "The café's menu, two cafés", ["café's", "cafés"]),
+        ("naïve", "naive", ["naive"]),
+        ("東京 残業", "彼は東京で残業する", ["東京", "残業"]),
+        ("大学生", "東京大学生協", ["大学生"]),
+        ("छुट्टी", "हिन्दी में छुट्टी", ["छुट्टी"]),
+        ("help@larkmoor.example", "write to help@larkmoor.example.", ["help@larkmoor.example"]),
+        ("zebra", "nothing of the kind", []),
+        ("😀", "😀 is no word", []),
+        ('"; DROP TABLE token; --', "drop that table", ["drop", "table"]),
+    ],
+)
+def test_marks_what_the_full_text_would_match(db, query, text, marks):
+    assert shown(db, query, text) == marks
+
+
+def test_a_word_of_several_is_told_apart_by_its_place(db):
+    texts = ["frost and radar", "radar", ""]
+    assert marking.held(texts, words_of(db, "radar frost")) == [{0, 1}, {0}, set()]
+
+
+def test_without_words_or_texts_nothing_is_marked(db):
+    assert marking.spans(["radar"], []) == [()] and marking.held(["radar"], []) == [set()]
+    assert marking.spans([], words_of(db, "radar")) == marking.held([], words_of(db, "radar")) == []
+
+
+@given(query=st.text(max_size=40), text=st.text(max_size=80))
+def test_marks_lie_within_the_text_in_order_and_never_fail(db, query, text):
+    words = words_of(db, query)
+    (spans,) = marking.spans([text], words)
+    assert all(0 <= start < end <= len(text) for start, end in spans) and list(spans) == sorted(spans)
+    assert bool(spans) == bool(marking.held([text], words)[0])
+
+
+@given(words=st.lists(st.text("abcdeé", min_size=1, max_size=6), min_size=1, max_size=8))
+def test_every_word_of_a_text_is_marked_by_itself(db, words):
+    text = " ".join(words)
+    assert shown(db, text, text) == words
