@@ -60,7 +60,7 @@ class PairScorer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnderProfile:
-    """An embedder under a Profile: query and texts are embedded apart, the score is their cosine.
+    """An embedder under a Profile: query and texts are embedded apart, and compared by their cosine.
 
     vectors: of the passages, where they are stored under this very recipe; None to embed the texts.
     """
@@ -131,8 +131,8 @@ def scores(query: str, hits: Sequence[Hit], texts: Sequence[str], judge: Judge) 
     """How well each Hit answers the query, by the judge.
 
     texts: of the Hits, as they were embedded, context included.
-    Returns: (n,) float64 in the Hits' order, larger is better: under a Profile the rounded cosine; by a
-    cross-encoder on a scale of its own.
+    Returns: (n,) float64 in the Hits' order, larger is better: by a cross-encoder, which reads the words, on a
+    scale of its own; under a Profile the cosine, and beside it the words in common, where they counted.
     Raises: UsageError: an Instruction is too long for the embedder. ModelError.
     """
     if not hits:
@@ -146,7 +146,23 @@ def scores(query: str, hits: Sequence[Hit], texts: Sequence[str], judge: Judge) 
     else:
         rows = embedder.embed(texts, embedder.instruction_for(judge.profile, "document"))
     cosines: Float64Vector = rows.astype(np.float64) @ asked.astype(np.float64)
-    return cosines.round(SCORE_DECIMALS)
+    cosines = cosines.round(SCORE_DECIMALS)
+    return (cosines + _worth_of_words(hits, cosines)).round(SCORE_DECIMALS)
+
+
+def _worth_of_words(hits: Sequence[Hit], cosines: Float64Vector) -> Float64Vector:
+    """What words in common added to the Hits' cosines, on the scale of the new cosines; (n,).
+
+    A model that reads no Instruction gives the same cosines again: without this, reranking would throw the
+    words away and lose what they found (LOG "does reranking under another Instruction keep the words?").
+    """
+    former = np.array([np.nan if hit.cosine is None else hit.cosine for hit in hits])
+    if np.isnan(former).any():  # they were found by words alone, whose scores have no place beside cosines
+        return np.zeros(len(hits))
+    spread = np.ptp(former)
+    scale = float(np.ptp(cosines) / spread) if spread else 1.0
+    worth: Float64Vector = (np.array([hit.score for hit in hits]) - former) * scale
+    return worth
 
 
 def rerank(hits: Sequence[Hit], scores: Sequence[float] | Float64Vector) -> list[Reranked]:
@@ -209,5 +225,5 @@ def same_order_notice(judge: UnderProfile, query_instruction: str) -> str:
         return ""
     return (
         f"under profile '{judge.profile.name}' {judge.embedder.model} puts the same words before texts as the"
-        " search did: reranked is by the cosine alone, as with --vector"
+        " search did: reranking leaves every Hit where it was"
     )

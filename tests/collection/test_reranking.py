@@ -67,9 +67,10 @@ def profile(name: str, document: str, query: str) -> Profile:
     return Profile(name=name, document=Instruction(literal=document), query=Instruction(literal=query))
 
 
-def hit(rank: int, text: str = "", score: float = 0.5) -> Hit:
+def hit(rank: int, text: str = "", words: float = 0.0, **facts) -> Hit:
     place = {"document": f"{rank}.md", "heading": "", "start": 0, "end": 1}
-    return Hit(rank=rank, score=score - rank / 100, passage_id=100 - rank, text=text, cosine=0.25, **place)
+    facts = {"cosine": 0.5 - rank / 100, "score": 0.5 - rank / 100 + words, **facts}
+    return Hit(rank=rank, passage_id=100 - rank, text=text, **place, **facts)
 
 
 HITS = [hit(rank, text) for rank, text in enumerate(["bees", "rain", "clock", "ferry"], start=1)]
@@ -84,7 +85,7 @@ def test_the_order_is_by_the_new_score_and_says_where_a_hit_was():
     assert [one.hit.score for one in ranked] == [3.0, 1.0, 0.1, -2.0]
     assert [one.former_rank for one in ranked] == [2, 4, 1, 3]
     assert [one.former_score for one in ranked] == [HITS[at].score for at in (1, 3, 0, 2)]
-    assert all(one.hit.cosine == 0.25 for one in ranked)  # what the search found out stays
+    assert ranked[0].hit.cosine == HITS[1].cosine  # what the search found out stays
 
 
 def test_equal_scores_keep_their_order():
@@ -121,7 +122,7 @@ def test_an_embedder_judges_under_both_instructions_of_the_other_profile():
     found = scores("the old clock", HITS, texts, UnderProfile(embedder=embedder, profile=OTHER))
     assert embedder.embedded == ["Ask: the old clock", *(f"Note: {text}" for text in texts)]
     matrix = embedder._rows(embedder.embedded)
-    assert found == pytest.approx(matrix[1:] @ matrix[0], abs=1e-6)
+    assert found == pytest.approx(matrix[1:] @ matrix[0], abs=2e-6)
     assert int(found.argmax()) == 1
 
 
@@ -131,6 +132,35 @@ def test_cosines_are_rounded_so_that_equal_texts_tie():
     rows[2] *= np.float32(1 + 1e-7)
     judge = UnderProfile(embedder=CountingEmbedder(), profile=ASKING, vectors=lambda ids: rows)
     assert len(set(scores("bees", HITS, [], judge).tolist())) == 1
+
+
+def judged(hits: list[Hit], cosines: list[float]) -> np.ndarray:
+    """Scores of Hits whose new cosines with the query 'bees' are given."""
+    embedder = WordEmbedder()
+    query = embedder.embed(["bees"])[0]
+    rows = np.array([query * np.float32(cosine) for cosine in cosines])
+    return scores("bees", hits, [], UnderProfile(embedder=embedder, profile=ASKING, vectors=lambda ids: rows))
+
+
+def test_words_keep_their_worth_beside_new_cosines():
+    """Twice as far apart are the new cosines: twice as much is added for the words."""
+    hits = [hit(1), hit(2, words=0.05), hit(3, words=0.01)]  # cosines 0.49, 0.48, 0.47
+    assert judged(hits, [0.8, 0.84, 0.82]) == pytest.approx([0.8, 0.84 + 0.1, 0.82 + 0.02], abs=2e-6)
+
+
+def test_the_cosines_of_the_search_leave_its_order_as_it_was():
+    hits = [hit(rank, words=0.3 / rank) for rank in range(1, 30)]
+    new = judged(hits, [one.cosine for one in hits])
+    assert [one.former_rank for one in rerank(hits, new)] == list(range(1, 30))
+
+
+def test_what_was_found_by_words_alone_is_judged_by_cosines():
+    hits = [hit(1, cosine=None, score=7.5), hit(2, cosine=None, score=3.5)]
+    assert judged(hits, [0.2, 0.4]) == pytest.approx([0.2, 0.4], abs=2e-6)
+
+
+def test_one_hit_alone_has_no_spread():
+    assert judged([hit(1, words=0.25)], [0.5]) == pytest.approx([0.75], abs=2e-6)
 
 
 @pytest.fixture
@@ -194,7 +224,7 @@ def test_who_reranks_with_the_search_itself_is_told(indexed):
         judge = under_profile(WordEmbedder(), asked, collection.recipe, stored_vectors(record))
         return same_order_notice(judge, "")
 
-    assert "as with --vector" in notice(profile("again", "", ""))
+    assert "leaves every Hit where it was" in notice(profile("again", "", ""))
     assert notice(profile("asked", "", "Ask: ")) == notice(OTHER) == ""
 
 
