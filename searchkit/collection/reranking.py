@@ -131,8 +131,8 @@ def scores(query: str, hits: Sequence[Hit], texts: Sequence[str], judge: Judge) 
     """How well each Hit answers the query, by the judge.
 
     texts: of the Hits, as they were embedded, context included.
-    Returns: (n,) float64 in the Hits' order, larger is better: by a cross-encoder, which reads the words, on a
-    scale of its own; under a Profile the cosine, and beside it the words in common, where they counted.
+    Returns: (n,) float64 in the Hits' order, larger is better: by a cross-encoder, which reads the words, on
+    a scale of its own; under a Profile the cosine, and beside it the words in common, where they counted.
     Raises: UsageError: an Instruction is too long for the embedder. ModelError.
     """
     if not hits:
