@@ -89,10 +89,10 @@ def test_the_order_is_by_the_new_score_and_says_where_a_hit_was():
 
 
 def test_equal_scores_keep_their_order():
-    hits = [hit(rank, str(rank)) for rank in range(1, 41)]
-    new = [float(rank % 3) for rank in range(40)]
+    hits = [hit(rank, str(rank)) for rank in range(1, 501)]
+    new = np.random.default_rng(3).integers(0, 4, 500).astype(float).tolist()
     former = [one.former_rank for one in rerank(hits, new)]
-    assert former == sorted(former, key=lambda rank: -new[rank - 1])  # Python's sort is stable
+    assert former == sorted(range(1, 501), key=lambda rank: -new[rank - 1])  # Python sorts stably
 
 
 def test_no_hits_stay_none():
