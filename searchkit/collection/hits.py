@@ -46,6 +46,7 @@ def hits(
                 bm25=one.bm25,
                 vector_rank=one.vector_rank,
                 text_rank=one.text_rank,
+                found=one.found,
                 document=passage.document,
                 passage_id=passage.passage_id,
                 heading=passage.heading,

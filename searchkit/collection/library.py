@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Unpack
 
 from searchkit import settings
 from searchkit.collection import recovery
-from searchkit.collection.asking import Answer, Options, Question, answer, checked
+from searchkit.collection.asking import Answer, Models, answer
 from searchkit.collection.info import CollectionInfo, info_of
+from searchkit.collection.question import Options, Question, checked
 from searchkit.collection.snippet import Sentence, best_sentences
 from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.errors import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from searchkit.collection.forgetting import Forgotten
     from searchkit.collection.index_pipeline import OnProgress
     from searchkit.documents.discover import Discovery
+    from searchkit.embedding.cross_encoder import CrossEncoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class Library:
         self.folder = Path(folder) if folder is not None else settings.library_folder()
         self._open_model = open_model
         self._models: dict[tuple[str, str | None, str], Embedder] = {}
+        self._scorers: dict[str, CrossEncoder] = {}
 
     # ---------------------------------------------------------------- index
 
@@ -161,7 +164,7 @@ class Library:
     # ---------------------------------------------------------------- query
 
     def query(self, text: str, **asked: Unpack[Options]) -> QueryResult:
-        """Find the passages that answer a query; what may be asked is in collection/asking.py, Options.
+        """Find the passages that answer a query; what may be asked is in collection/question.py, Options.
 
         Raises: QueryInvalid, FilterInvalid, UsageError, CollectionNotFound, RecipeMismatch, LibraryError.
         """
@@ -181,7 +184,7 @@ class Library:
                 db,
                 question,
                 [partial(self._chosen, name=name) for name in names or [None]],
-                lambda model, space: self._embedder(model, space, "quick"),
+                Models(partial(self._embedder, runtime="quick"), self._scorer, _is_cross_encoder),
             )
 
     def collections(self) -> list[CollectionInfo]:
@@ -312,6 +315,14 @@ class Library:
             self._models[model, opened.fingerprint().get("precision"), runtime] = opened
         return opened
 
+    def _scorer(self, model: str) -> CrossEncoder:
+        """A cross-encoder; opened once."""
+        if model not in self._scorers:
+            from searchkit.embedding.cross_encoder import open_cross_encoder
+
+            self._scorers[model] = open_cross_encoder(model)
+        return self._scorers[model]
+
     def _named(self, db: Database, name: str) -> StoredCollection:
         found = catalogue.collection_named(db, name)
         if found is None:
@@ -336,6 +347,12 @@ class Library:
             if known
             else "make one with: searchkit index FOLDER",
         )
+
+
+def _is_cross_encoder(model: str) -> bool:
+    from searchkit.embedding.cross_encoder import is_cross_encoder
+
+    return is_cross_encoder(model)
 
 
 def _profile(profile: Profile | str | Path | None) -> Profile | None:
