@@ -75,6 +75,11 @@ def similar() -> str:
     return _each("similar", _similar)
 
 
+def reranking() -> str:
+    """The first Hits judged again."""
+    return _each("reranking", _reranking)
+
+
 def sample_corpus() -> str:
     """Answers on sample_corpus."""
     return _each("sample_corpus", _sample_corpus)
@@ -349,6 +354,19 @@ def _relevance(found: Figures) -> str:
     )
 
 
+def _reranking(found: Figures) -> str:
+    rows = [
+        (
+            name, mode, one["queries"], f"{one[mode]['before']:.2f}", f"{one[mode]['after']:.2f}",
+            f"{one[mode]['better']}, {one[mode]['worse']}", _s(one["seconds_a_query"]),
+        )
+        for name, one in found["sets"].items()
+        for mode in ("vector", "hybrid")
+    ]  # fmt: skip
+    head = ("set", "mode", "queries", "nDCG@10 before", "after", "better, worse", "a query takes")
+    return f"{_table(head, rows)}\n\nThe first {found['first']} judged by {found['judged_by']}."
+
+
 def _sample_corpus(found: Figures) -> str:
     row = (found["profile"], f"{found['in_top_5']:.3f}", f"{found['first']:.3f}", f"{found['mrr@10']:.3f}")
     return _table(("profile", "in the first five", "first", "MRR@10"), [row])
@@ -358,7 +376,8 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, similar, sample_corpus, refresh, refresh_many, pipeline, growth,
+        query_latency, hybrid, relevance, reranking, similar, sample_corpus, refresh, refresh_many, pipeline,
+        growth,
         vector_search,
     )
 }  # fmt: skip

@@ -98,12 +98,10 @@ def measured(
             }
             for mode in MODES:
                 request = query_pipeline.Request(
-                    k=DEPTH,
-                    vector=None if mode == "text" else vector,
-                    match=matches[mode],
+                    vector=None if mode == "text" else vector, match=matches[mode]
                 )
-                hits = query_pipeline.search(db, collection, request, index)
-                rows = [hit.passage_id - 1 for hit in hits]
+                found_here = query_pipeline.Ranking(db, collection, request, index).first(DEPTH)
+                rows = [one.passage.passage_id - 1 for one in found_here]
                 found[mode].append(measures([names[row] for row in rows], judged.relevant[query]))
                 if mode == "vector":
                     same += agrees(rows, documents @ vector)

@@ -29,8 +29,9 @@ from benchmarks.hybrid import measures
 from searchkit.arrays import Float32Matrix, Float32Vector, Float64Vector
 from searchkit.collection import hits as making
 from searchkit.collection import recovery, relevance
-from searchkit.collection.asking import Question, Search
 from searchkit.collection.merging import merged
+from searchkit.collection.searching import Asked as Question
+from searchkit.collection.searching import Search
 from searchkit.library import collections as catalogue
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
@@ -162,7 +163,7 @@ class Answered:
 def answered(one: Asked, text: str, vector: Float32Vector) -> Answered:
     """Ask through the stages that Library.query goes through."""
     with one.db.one_state():
-        search = Search(one.db, one.collection, Question(text=text), "", vector)
+        search = Search(one.db, one.collection, Question(text=text, mode="hybrid", vector=vector))
         candidates = search.ranking.first(K)
         percentiles = search.relevances(candidates)
         hits = making.hits(

@@ -165,6 +165,7 @@ class Hit:
     bm25: float | None = None  # None where none of the query's words led here
     vector_rank: int | None = None  # among what the vectors led to, from 1
     text_rank: int | None = None  # among what the words led to
+    found: tuple[int, float] | None = None  # rank and score before it was reranked
     highlights: tuple[tuple[int, int], ...] = ()  # (start, end) within text of words of the query
     before: tuple[str, ...] = ()  # the texts of the Passages before and after, where they were asked for
     after: tuple[str, ...] = ()
@@ -195,6 +196,8 @@ class QueryResult:
     relevant: bool | None = None  # whether anything relevant was found; None where that is not known
     more: bool = False  # whether there are Hits after these
     hits: tuple[Hit, ...] = field(default=())
+    reranked_by: str = ""  # what judged the Hits again: their scores are then its own
+    notices: tuple[str, ...] = ()  # what the user should know
     explanation: Metadata | None = None  # how it was found, where that was asked for
 
 

@@ -76,6 +76,8 @@ def print_hits(
     from rich.text import Text
 
     out = console()
+    for notice in result.notices:
+        click.echo(f"Note: {notice}", err=True)
     if verdict := verdict_of(result):
         out.print(Text(verdict, style="bold"))
     if result.hits:
@@ -90,7 +92,10 @@ def print_hits(
         out.print(shown)
     if result.explanation is not None:
         print_explanation(result)
-    about = [result.collection, result.profile, result.model, result.mode, f"{result.took_ms:.0f} ms"]
+    about = [result.collection, result.profile, result.model, result.mode]
+    if result.reranked_by:
+        about.append(f"reranked by {result.reranked_by}")
+    about.append(f"{result.took_ms:.0f} ms")
     if result.more and result.hits:
         about.append(further.format(result.hits[-1].rank))
     out.print(Text(" · ".join(about), style="dim"))
@@ -181,6 +186,9 @@ def print_explanation(result: QueryResult) -> None:
 def why(hit: Hit, mode: str) -> str:
     """What a Hit owes its score to, in words."""
     parts = []
+    if hit.found is not None:
+        rank, before = hit.found
+        parts.append(f"judged again, before no. {rank} with {before:.3f}")
     if hit.cosine is not None:
         place = f"nearest no. {hit.vector_rank}" if hit.vector_rank else "not among the nearest"
         parts.append(f"cosine {hit.cosine:.3f} ({place})")
@@ -189,7 +197,8 @@ def why(hit: Hit, mode: str) -> str:
     elif hit.cosine is not None:
         parts.append("none of the words looked for" if mode == "hybrid" else "words not looked for")
     if mode == "hybrid" and hit.cosine is not None and hit.bm25 is not None:
-        parts.append(f"{hit.score - hit.cosine:+.3f} for the words")
+        before = hit.score if hit.found is None else hit.found[1]
+        parts.append(f"{before - hit.cosine:+.3f} for the words")
     return f"score {hit.score:.3f}: " + ", ".join(parts)
 
 

@@ -163,6 +163,17 @@ def answer_options(command: Command) -> Command:
         click.option(
             "--context", type=int, default=0, metavar="N", help="Show N passages before and after each."
         ),
+        click.option("--rerank-first", type=int, metavar="N", help="Judge the first N again.  [default: 50]"),
+        click.option(
+            "--rerank-model",
+            metavar="ID|DIR",
+            help="Judge the first hits again by a cross-encoder or another embedder.",
+        ),
+        click.option(
+            "--rerank-profile",
+            metavar="NAME|FILE",
+            help="Judge the first hits again under another profile's instructions.",
+        ),
         click.option(
             "--min-relevance",
             type=float,
@@ -210,6 +221,9 @@ ASKED = (
     "min_relevance",
     "context",
     "explain",
+    "rerank_profile",
+    "rerank_model",
+    "rerank_first",
 )
 
 

@@ -149,7 +149,7 @@ class Shell:
 
     def change(self, option: str, value: Any) -> None:
         """Ask otherwise from now on. Raises: SearchkitError: it cannot be asked so; nothing has changed."""
-        from searchkit.collection.asking import Question, checked
+        from searchkit.collection.question import Question, checked
 
         asked = {**self.asked, option: value}
         checked(Question(text="anything", **asked))
@@ -312,6 +312,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "per-document": Command("N", "at most N passages of one", _setting("per_document", _number, None)),
         "diversity": Command("X", "0 to 1: prefer what is unlike", _setting("diversity", _share, 0.0)),
         "min-relevance": Command("P", "leave out what is below", _setting("min_relevance", _share, None)),
+        "rerank-profile": Command("NAME", "judge again under it", _setting("rerank_profile", str, None)),
+        "rerank-model": Command("NAME", "judge again by it", _setting("rerank_model", str, None)),
+        "rerank-first": Command("N", "how many are judged again", _setting("rerank_first", _number, None)),
         "explain": Command("", "say how hits were found, or no more", _explain),
         "options": Command("", "how queries are asked", _options),
         "help": Command("", "list these commands", _help),

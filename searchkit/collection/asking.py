@@ -1,4 +1,4 @@
-"""One question to one Collection or several: checked, embedded where it must be, ranked, selected."""
+"""One question to one Collection or several: embedded where it must be, searched, brought together."""
 
 from __future__ import annotations
 
@@ -6,102 +6,37 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
-from searchkit.arrays import Float32Vector, Int64Vector
+from searchkit.arrays import Float32Vector
 from searchkit.collection import hits as making
-from searchkit.collection import query_pipeline, recipe, recovery, relevance
+from searchkit.collection import recipe
 from searchkit.collection.merging import merged
-from searchkit.collection.query_pipeline import Candidate, Ranking, Request
-from searchkit.collection.selecting import Selection, select
+from searchkit.collection.question import Question, loaded
+from searchkit.collection.searching import Asked, Search
 from searchkit.embedding.embedder import Embedder
-from searchkit.errors import UsageError, near_names
 from searchkit.library import collections as catalogue
-from searchkit.library import fulltext
-from searchkit.library.collections import Calibration, StoredCollection
+from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
-from searchkit.library.fulltext import Term, WordQuery
-from searchkit.library.vectors import CollectionVectors
-from searchkit.library.words import words
+from searchkit.library.fulltext import Term
 from searchkit.profile import Profile
-from searchkit.records import MODES, Hit, JsonValue, QueryResult
+from searchkit.records import Hit, JsonValue, QueryResult
 
 if TYPE_CHECKING:
-    from searchkit.library.filter_grammar import Filter
-    from searchkit.vector_index.protocol import VectorIndex
-
-MAX_CONTEXT = 100
-
-# model name, precision class of the stored vectors -> Embedder
-OpenModel = Callable[[str, str | None], Embedder]
+    from searchkit.collection.reranking import Judge, PairScorer, Reranking
 
 
-class Options(TypedDict, total=False):
-    """How a query is asked; every one may be left out.
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The ways to models.
 
-    collection      a name, or several; default the only one, or 'company-docs'
-    k               how many Hits; default the Profile's
-    profile         another query Instruction for the same stored vectors
-    model           another place of the model; it must give the space they are in
-    mode            'hybrid' by meaning and by words, 'vector' by meaning only, 'text' by words only, which
-                    needs no model, 'fts' by an expression in SQLite's FTS5 syntax
-    where           which passages may be found, as library/filter_grammar.py says; there are k Hits where k
-                    may be, and by words where k hold one
-    offset          how many Hits to pass over, for the next page
-    per_document    at most so many Hits of one Document
-    diversity       0 to 1, how much a passage counts for less when it is like one above it
-    min_relevance   least percentile (collection/relevance.py), looked for among the first sixty or more
-    context         how many Passages before and after each Hit to bring along
-    explain         say how the Hits were found
+    embedder: by name and the precision class of the stored vectors, None for any; scorer: a cross-encoder by
+    name; is_cross_encoder: whether a name is that of one.
     """
 
-    collection: str | Sequence[str] | None
-    k: int | None
-    profile: Profile | str | Path | None
-    model: str | Path | None
-    mode: str
-    where: str | Filter
-    offset: int
-    per_document: int | None
-    diversity: float
-    min_relevance: float | None
-    context: int
-    explain: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is asked: see Options for each field."""
-
-    text: str
-    collection: str | Sequence[str] | None = None
-    k: int | None = None
-    profile: Profile | str | Path | None = None
-    model: str | Path | None = None
-    mode: str = "hybrid"
-    where: str | Filter = ""
-    offset: int = 0
-    per_document: int | None = None
-    diversity: float = 0.0
-    min_relevance: float | None = None
-    context: int = 0
-    explain: bool = False
-
-    def profile_for(self, collection: StoredCollection) -> Profile:
-        """The Profile that is asked under. Raises: ProfileNotFound, ProfileInvalid."""
-        if self.profile is None:
-            return Profile.from_dict(collection.profile)
-        return self.profile if isinstance(self.profile, Profile) else Profile.load(self.profile)
-
-    def selection(self, k: int) -> Selection:
-        """Which candidates are wanted. Raises: UsageError: a number is out of bounds."""
-        return Selection(
-            k=k,
-            offset=self.offset,
-            per_document=self.per_document,
-            diversity=self.diversity,
-            relevance=self.min_relevance,
-        )
+    embedder: Callable[[str, str | None], Embedder]
+    scorer: Callable[[str], PairScorer]
+    is_cross_encoder: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +52,7 @@ class Part:
     embedder: Embedder | None = None  # None where the question was not embedded
     vector: Float32Vector | None = None  # (dim,)
     explanation: dict[str, JsonValue] | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,50 +63,23 @@ class Answer:
     parts: Mapping[str, Part]
 
 
-def checked(question: Question) -> Question:
-    """The question as it is asked: a mistake in it costs neither database nor model.
-
-    Raises: QueryInvalid, FilterInvalid, ProfileNotFound, ProfileInvalid, UsageError.
-    """
-    if question.mode not in MODES:
-        raise UsageError(
-            f"there is no mode '{question.mode}'{near_names(question.mode, MODES)}",
-            remedy=f"expected one of: {', '.join(MODES)}",
-        )
-    if question.min_relevance is not None and question.mode not in ("hybrid", "vector"):
-        raise UsageError(
-            f"relevance is not known in the mode '{question.mode}': it is measured by vectors",
-            remedy="leave out --min-relevance, or ask with --hybrid or --vector",
-        )
-    text = query_pipeline.checked_query(question.text)
-    question.selection(1 if question.k is None else question.k)
-    if not 0 <= question.context <= MAX_CONTEXT:
-        raise UsageError(
-            f"{question.context} passages around each were asked for, expected 0 to {MAX_CONTEXT}",
-            remedy="ask with: --context 1",
-        )
-    profile = question.profile
-    if profile is not None and not isinstance(profile, Profile):
-        profile = Profile.load(profile)
-    return replace(question, text=text, profile=profile, where=parsed_filter(question.where) or "")
-
-
 def answer(
     db: Database,
     question: Question,
     choices: Sequence[Callable[[Database], StoredCollection]],
-    open_model: OpenModel,
+    models: Models,
 ) -> Answer:
     """Answer a checked question from the Collections that each of `choices` picks.
 
-    Raises: QueryInvalid, FilterInvalid, RecipeMismatch, LibraryError, what `choices` and `open_model` raise.
+    Raises: QueryInvalid, FilterInvalid, RecipeMismatch, LibraryError, UsageError, what `choices` and `models`
+    raise.
     """
     started = time.perf_counter()
     alone = len(choices) == 1
+    again = _reranking(question, models) if question.reranks else None
     # Of several, each gives the pages before as well: which of its hits are on this one is seen afterwards.
-    parts = [_ask(db, question, choose, open_model, alone=alone) for choose in choices]
-    first = parts[0]
-    mode, found = question.mode, list(first.hits)
+    parts = [_ask(db, question, choose, models, again, alone=alone) for choose in choices]
+    mode, found = question.mode, list(parts[0].hits)
     if not alone:
         mode, found = merged([part.hits for part in parts])
         found = found[question.offset :]
@@ -185,6 +94,8 @@ def answer(
         relevant=_any_relevant([part.relevant for part in parts]),
         more=len(found) > k,
         hits=tuple(found[:k]),
+        reranked_by="" if again is None else again.in_words,
+        notices=tuple(dict.fromkeys(notice for part in parts for notice in part.notices)),
         explanation={part.collection.name: part.explanation for part in parts} if question.explain else None,
     )
     return Answer(result, {part.collection.name: part for part in parts})
@@ -197,11 +108,19 @@ def _any_relevant(verdicts: Sequence[bool | None]) -> bool | None:
     return None if None in verdicts else False
 
 
+def _reranking(question: Question, models: Models) -> Reranking | None:
+    from searchkit.collection.reranking import settle
+
+    model = None if question.rerank_model is None else str(question.rerank_model)
+    return settle(model, loaded(question.rerank_profile), question.rerank_first, models.is_cross_encoder)
+
+
 def _ask(
     db: Database,
     question: Question,
     choose: Callable[[Database], StoredCollection],
-    open_model: OpenModel,
+    models: Models,
+    again: Reranking | None,
     *,
     alone: bool,
 ) -> Part:
@@ -215,18 +134,30 @@ def _ask(
             selection = replace(selection, k=selection.offset + k, offset=0)
         embedder, instruction, vector = None, "", None
         if question.mode in ("hybrid", "vector"):
-            embedder = _fitting(chosen, profile, question.model, open_model)
+            embedder = _fitting(chosen, profile, question.model, models)
             watch.lap("model")
             instruction = embedder.instruction_for(profile, "query")
             vector = embedder.embed([question.text], instruction)[0]
             watch.lap("embedding")
+        judge = None if again is None else _judge(again, profile, chosen, models)
+        asked = Asked(
+            text=question.text,
+            mode=question.mode,
+            instruction=instruction,
+            vector=vector,
+            where=question.filter,
+            threshold=profile.threshold,
+        )
         with db.one_state():
             # While the model was loading, the Collection may have been made anew in another space.
             now = catalogue.collection_named(db, chosen.name)
             if now is None or now.recipe_id != chosen.recipe_id:
                 continue
-            search = Search(db, now, question, instruction, vector)
+            search = Search(db, now, asked)
             watch.lap("filter and words")
+            notices: tuple[str, ...] = ()
+            if again is not None and judge is not None:
+                notices = _judged_again(search, again.over(k, question.offset), judge)
             found = search.select(selection)
             hits = making.hits(
                 db,
@@ -254,112 +185,51 @@ def _ask(
             embedder=embedder,
             vector=vector,
             explanation=explanation,
+            notices=notices,
         )
 
 
-class Search:
-    """One question within one committed state of one Collection."""
+def _judge(again: Reranking, profile: Profile, collection: StoredCollection, models: Models) -> Judge:
+    """What judges the first candidates again, opened; the Collection's own model where none is named."""
+    from searchkit.collection.reranking import UnderProfile
 
-    def __init__(
-        self,
-        db: Database,
-        collection: StoredCollection,
-        question: Question,
-        instruction: str,
-        vector: Float32Vector | None,
-    ) -> None:
-        self.db = db
-        self.collection = collection
-        self.question = question
-        self.instruction = instruction
-        self.words, match = _words_of(db, question.mode, question.text)
-        self.request = Request(
-            vector=vector,
-            match=match.telling,
-            wider=match.all,
-            allowed=allowed_ids(db, collection.collection_id, parsed_filter(question.where)),
-            threshold=question.profile_for(collection).threshold,
-        )
-        self.snapshot: VectorIndex | None = None if vector is None else recovery.open_snapshot(db, collection)
-        self.ranking = Ranking(db, collection, self.request, self.snapshot)
-        self.calibration = self._calibration()
-        self._relevances: dict[int, float] = {}
-
-    def select(self, selection: Selection) -> list[Candidate]:
-        """The candidates up to one beyond the page."""
-        record = CollectionVectors(
-            self.db, self.collection.collection_id, self.collection.recipe_id, self.collection.dim
-        )
-        return select(self.ranking.first, selection, self.relevances, record.of)
-
-    def verdict(self) -> bool | None:
-        """Whether one of the first hits is relevant; None where that is not known."""
-        if self.calibration is None:
-            return None
-        best = self.relevances(self.ranking.first(relevance.LOOKED_AT))
-        return max(best, default=0.0) >= relevance.RELEVANT
-
-    def relevance_of(self, candidate: Candidate) -> float | None:
-        """Percentile of one candidate; None where it is not known."""
-        return None if self.calibration is None else self.relevances([candidate])[0]
-
-    def relevances(self, candidates: Sequence[Candidate]) -> list[float]:
-        """Percentiles of candidates, in their order. Raises: UsageError: they are not known."""
-        if self.calibration is None:
-            raise UsageError(
-                f"how relevant a passage of collection '{self.collection.name}' is has not been measured "
-                "under this query instruction",
-                remedy=f"measure it with: searchkit index -c {self.collection.name}; "
-                "or ask without --min-relevance and --profile",
-            )
-        new = [one for one in candidates if one.passage.passage_id not in self._relevances]
-        covered = relevance.coverages([one.passage for one in new], self.words.terms)
-        for one, coverage in zip(new, covered, strict=True):
-            cosine = -1.0 if one.cosine is None else one.cosine
-            self._relevances[one.passage.passage_id] = relevance.relevance(self.calibration, cosine, coverage)
-        return [self._relevances[one.passage.passage_id] for one in candidates]
-
-    def _calibration(self) -> Calibration | None:
-        if self.request.vector is None:
-            return None
-        known = catalogue.calibration(self.db, self.collection.collection_id)
-        return known if known is not None and known.instruction == self.instruction else None
+    if again.model is not None and again.cross_encoder:
+        return models.scorer(again.model)
+    space = collection.recipe.get("precision") if again.model is None else None
+    embedder = models.embedder(again.model or collection.model, space)
+    return UnderProfile(embedder=embedder, profile=again.profile or profile)
 
 
-def _words_of(db: Database, mode: str, text: str) -> tuple[WordQuery, WordQuery]:
-    """The words of the question, and the full-text expressions that its mode looks for."""
-    asked = fulltext.expression(
-        db, text, fulltext.MATCHES if mode == "text" else fulltext.MATCHES_BESIDE_VECTORS
+def _judged_again(search: Search, n: int, judge: Judge) -> tuple[str, ...]:
+    """Let the search take its first n in the judge's order. Returns: what the user should know of it."""
+    from searchkit.collection.reranking import (
+        UnderProfile,
+        rerank,
+        reranked,
+        same_order_notice,
+        scores,
+        stored_vectors,
+        under_profile,
     )
-    if mode == "fts":
-        return asked, WordQuery(words(text), "")
-    return asked, WordQuery("", "") if mode == "vector" else asked
 
-
-def parsed_filter(where: str | Filter) -> Filter | None:
-    """The tree of a filter; None where there is none. Raises: FilterInvalid."""
-    if not where or not isinstance(where, str):
-        return where or None
-    from searchkit.library.filter_grammar import parse_filter  # most queries have no filter
-
-    return parse_filter(where)
-
-
-def allowed_ids(db: Database, collection_id: int, wanted: Filter | None) -> Int64Vector | None:
-    """Ids of the passages that a filter allows, ascending; None for all. Raises: FilterInvalid."""
-    if wanted is None:
-        return None
-    from searchkit.library.filters import allowed_passages
-
-    return allowed_passages(db, collection_id, wanted, now=time.time())
+    notice = ""
+    if isinstance(judge, UnderProfile):
+        vectors = stored_vectors(search.record)
+        judge = under_profile(judge.embedder, judge.profile, search.collection.recipe, vectors)
+        if search.asked.vector is not None:
+            notice = same_order_notice(judge, search.asked.instruction)
+    search.first = reranked(
+        search.first, n, lambda found: rerank(found, scores(search.asked.text, found, judge))
+    )
+    return (notice,) if notice else ()
 
 
 def _fitting(
-    collection: StoredCollection, profile: Profile, model: str | Path | None, open_model: OpenModel
+    collection: StoredCollection, profile: Profile, model: str | Path | None, models: Models
 ) -> Embedder:
     """The model for a Collection's space. Raises: RecipeMismatch naming what differs."""
     name = str(model) if model is not None else collection.model
-    embedder = open_model(name, collection.recipe.get("precision"))
+    embedder = models.embedder(name, collection.recipe.get("precision"))
     recipe.require_same(
         collection.name,
         collection.recipe,

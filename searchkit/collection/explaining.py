@@ -13,7 +13,7 @@ from searchkit.profile import Profile
 from searchkit.records import JsonValue
 
 if TYPE_CHECKING:
-    from searchkit.collection.asking import Search
+    from searchkit.collection.searching import Search
 
 
 def explained(
@@ -24,7 +24,7 @@ def explained(
     allowed = search.request.allowed
     return {
         "profile": profile.name,
-        "mode": search.question.mode,
+        "mode": search.asked.mode,
         "model": None if embedder is None else _model(search, embedder),
         "words": [
             {
@@ -52,13 +52,13 @@ def explained(
 
 
 def _model(search: Search, embedder: Embedder) -> dict[str, JsonValue]:
-    read = embedder.embed_counted([search.question.text], search.instruction)
+    read = embedder.embed_counted([search.asked.text], search.asked.instruction)
     return {
         "name": embedder.model,
         "family": embedder.family.name,
         "precision": embedder.precision,
         "device": embedder.device,
-        "instruction": search.instruction,
+        "instruction": search.asked.instruction,
         "tokens": int(read.token_counts[0]),
         "max_tokens": embedder.max_tokens,
         "truncated": bool(read.truncated[0]),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from searchkit.collection.naming import gone
 from searchkit.collection.query_pipeline import Candidate
 from searchkit.library import documents as store
 from searchkit.library import marking
@@ -46,6 +48,7 @@ def hits(
                 bm25=one.bm25,
                 vector_rank=one.vector_rank,
                 text_rank=one.text_rank,
+                found=one.found,
                 document=passage.document,
                 passage_id=passage.passage_id,
                 heading=passage.heading,
@@ -61,6 +64,14 @@ def hits(
             )
         )
     return made
+
+
+def with_context(db: Database, hit: Hit, n: int) -> Hit:
+    """A Hit with the texts of the n Passages before and after it. Raises: UsageError: it is gone."""
+    for passage in store.passages(db, [hit.passage_id]):
+        before, after = store.texts_around(db, passage, n)
+        return replace(hit, before=tuple(before), after=tuple(after))
+    raise gone(hit)
 
 
 def marked(terms: Sequence[Term]) -> list[marking.Word]:

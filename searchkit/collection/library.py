@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from searchkit import settings
+from searchkit.collection import hits as making
 from searchkit.collection import recovery
-from searchkit.collection.asking import Answer, Options, Question, answer, checked
+from searchkit.collection.asking import Answer, Models, answer
 from searchkit.collection.info import CollectionInfo, info_of
-from searchkit.collection.naming import gone
+from searchkit.collection.question import Options, Question, checked, collections_of, loaded
 from searchkit.collection.snippet import Sentence, best_sentences
 from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.errors import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from searchkit.collection.index_pipeline import OnProgress
     from searchkit.collection.similar import Alike, SimilarOptions
     from searchkit.documents.discover import Discovery
+    from searchkit.embedding.cross_encoder import CrossEncoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class Library:
         self.folder = Path(folder) if folder is not None else settings.library_folder()
         self._open_model = open_model
         self._models: dict[tuple[str, str | None, str], Embedder] = {}
+        self._scorers: dict[str, CrossEncoder] = {}
 
     # ---------------------------------------------------------------- index
 
@@ -92,7 +95,7 @@ class Library:
         roots = sources.absolute([paths] if isinstance(paths, (str, Path)) else paths)
         if not roots:
             raise UsageError("no path was given", remedy="name files or folders, or call refresh()")
-        wanted = _profile(profile)
+        wanted = loaded(profile)
         if not exists(self.folder):  # a mistake must not leave an empty Library behind
             self._look(roots)
             self._embedder(refresh.place_of(model) or settings.DEFAULT_MODEL, None)
@@ -162,7 +165,7 @@ class Library:
     # ---------------------------------------------------------------- query
 
     def query(self, text: str, **asked: Unpack[Options]) -> QueryResult:
-        """Find the passages that answer a query; what may be asked is in collection/asking.py, Options.
+        """Find the passages that answer a query; what may be asked is in collection/question.py, Options.
 
         Raises: QueryInvalid, FilterInvalid, UsageError, CollectionNotFound, RecipeMismatch, LibraryError.
         """
@@ -179,8 +182,8 @@ class Library:
             return answer(
                 db,
                 question,
-                [partial(self._chosen, name=name) for name in _names_of(asked)],
-                lambda model, space: self._embedder(model, space, "quick"),
+                [partial(self._chosen, name=name) for name in collections_of(asked)],
+                Models(partial(self._embedder, runtime="quick"), self._scorer, _is_cross_encoder),
             )
 
     def similar(
@@ -207,18 +210,14 @@ class Library:
         from searchkit.collection.similar import Wanted, similar  # a query does not need it
 
         started = time.perf_counter()
-        if isinstance(document, Hit):
-            collection = collection or document.collection or None
+        name = document.collection or None if collection is None and isinstance(document, Hit) else collection
         with Database.read(self.folder) as db, db.one_state():
-            return similar(db, self._chosen(db, collection), document, Wanted(**wanted), started=started)
+            return similar(db, self._chosen(db, name), document, Wanted(**wanted), started=started)
 
     def open_models(self, on_open: Callable[[str], None], **asked: Unpack[Options]) -> None:
-        """Open the models that queries so asked will need; `on_open` is told each that is not open yet.
-
-        Raises: CollectionNotFound, LibraryError, ModelError, ModelNotFound.
-        """
+        """Open the models that queries so asked need; `on_open` is told of each. Raises: as query does."""
         with Database.read(self.folder) as db, db.one_state():
-            chosen = [self._chosen(db, name) for name in _names_of(asked)]
+            chosen = [self._chosen(db, name) for name in collections_of(asked)]
         if asked.get("mode", "hybrid") in ("hybrid", "vector"):
             for one in chosen:
                 model = str(asked.get("model") or one.model), one.recipe.get("precision")
@@ -229,10 +228,7 @@ class Library:
     def with_context(self, hit: Hit, n: int) -> Hit:
         """A Hit with the texts of the n Passages before and after it. Raises: UsageError: it is gone."""
         with Database.read(self.folder) as db, db.one_state():
-            for passage in store.passages(db, [hit.passage_id]):
-                before, after = store.texts_around(db, passage, n)
-                return replace(hit, before=tuple(before), after=tuple(after))
-        raise gone(hit)
+            return making.with_context(db, hit, n)
 
     def collections(self) -> list[CollectionInfo]:
         """All Collections, by name; none when there is no Library yet."""
@@ -364,6 +360,14 @@ class Library:
             self._models[model, opened.fingerprint().get("precision"), runtime] = opened
         return opened
 
+    def _scorer(self, model: str) -> CrossEncoder:
+        """A cross-encoder; opened once."""
+        if model not in self._scorers:
+            from searchkit.embedding.cross_encoder import open_cross_encoder
+
+            self._scorers[model] = open_cross_encoder(model)
+        return self._scorers[model]
+
     def _named(self, db: Database, name: str) -> StoredCollection:
         found = catalogue.collection_named(db, name)
         if found is None:
@@ -390,11 +394,7 @@ class Library:
         )
 
 
-def _names_of(asked: Options) -> list[str | None]:
-    """The Collections that are asked, each once; None stands for the one that need not be named."""
-    named = asked.get("collection")
-    return [named] if named is None or isinstance(named, str) else [*dict.fromkeys(named)] or [None]
+def _is_cross_encoder(model: str) -> bool:
+    from searchkit.embedding.cross_encoder import is_cross_encoder
 
-
-def _profile(profile: Profile | str | Path | None) -> Profile | None:
-    return profile if profile is None or isinstance(profile, Profile) else Profile.load(profile)
+    return is_cross_encoder(model)

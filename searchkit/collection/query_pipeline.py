@@ -79,6 +79,7 @@ class Candidate:
     bm25: float | None = None
     vector_rank: int | None = None  # by cosine, from 1; None where the vectors did not lead here
     text_rank: int | None = None  # by words
+    found: tuple[int, float] | None = None  # rank and score before it was judged again (reranking.py)
 
 
 @dataclass(frozen=True, slots=True)

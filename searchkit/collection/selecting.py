@@ -16,7 +16,8 @@ from searchkit.errors import UsageError
 MAX_K = 10_000
 FURTHER = 4  # times as many candidates are looked at when too few of the first are kept
 # Diversity chooses among this many, and relevance is asked of this many, at least and for each hit wanted.
-POOL = 60
+# So the first thirty hits come from one pool, whatever pages they are shown on.
+POOL = 120
 POOL_PER_HIT = 4
 
 First: TypeAlias = Callable[[int], list[Candidate]]  # the n first of a ranking, fewer where it ends
@@ -106,7 +107,7 @@ def diverse(candidates: Sequence[Candidate], n: int, diversity: float, vectors: 
     """The n that are chosen one after the other by maximal marginal relevance, in that order.
 
     Each time the one with the largest (1 - diversity) * score - diversity * (largest cosine to one already
-    chosen): Carbonell and Goldstein 1998. Scores by words alone are taken as shares of the best.
+    chosen): Carbonell and Goldstein 1998. Scores are taken from 0, the least of them, to 1, the best.
     """
     ids, matrix = vectors(np.array([one.passage.passage_id for one in candidates], dtype=np.int64))
     rows = dict(zip(ids.tolist(), matrix, strict=True))
@@ -115,8 +116,7 @@ def diverse(candidates: Sequence[Candidate], n: int, diversity: float, vectors: 
         return list(candidates[:n])
     points = np.stack([rows[one.passage.passage_id] for one in there])
     scores = np.array([one.score for one in there])
-    if there[0].cosine is None and scores.max() > 0:
-        scores = scores / scores.max()
+    scores = (scores - scores.min()) / (np.ptp(scores) or 1.0)
     likeness = np.full(len(there), 0.0)
     left = np.ones(len(there), dtype=np.bool_)
     chosen: list[Candidate] = []

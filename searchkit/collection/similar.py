@@ -22,9 +22,10 @@ import numpy.typing as npt
 from searchkit.arrays import Int64Vector
 from searchkit.collection import hits as making
 from searchkit.collection import recovery
-from searchkit.collection.asking import allowed_ids, parsed_filter
 from searchkit.collection.naming import documents_meant
 from searchkit.collection.query_pipeline import SCORE_DECIMALS, TIE_MARGIN, Candidate
+from searchkit.collection.question import parsed_filter
+from searchkit.collection.searching import allowed_ids
 from searchkit.collection.selecting import Selection
 from searchkit.collection.snippet import Sentence, overlapping_sentences
 from searchkit.errors import LibraryDamaged, UsageError

@@ -124,11 +124,7 @@ def read_checkpoint(source: ModelSource) -> Checkpoint:
     folder = source.folder
     transformer, pooling_folder, tail = _modules(folder)
     for place in (folder, transformer):
-        if (place / "adapter_config.json").is_file():
-            raise ModelError(
-                f"{place} holds an adapter, not a whole model",
-                remedy="merge it into its base model (peft: merge_and_unload) and name the merged folder",
-            )
+        refuse_adapter(place)
     config = read_json(transformer / CONFIG)
     pooling, pool_instruction = _pooling(pooling_folder)
     reading_file = next((file for name in READINGS if (file := transformer / name).is_file()), None)
@@ -136,9 +132,9 @@ def read_checkpoint(source: ModelSource) -> Checkpoint:
     if reading.get("transformer_task", "feature-extraction") != "feature-extraction":
         raise ModelError(f"{transformer} is for '{reading['transformer_task']}', not for embedding texts")
     tokenizer_config = optional_json(transformer / "tokenizer_config.json")
-    limit = _position_limit(config, transformer / CONFIG)
+    limit = position_limit(config, transformer / CONFIG)
     said = fact(reading, "max_seq_length", int, reading_file or transformer, 0)
-    prompts, default_prompt, marked_family = _whole(folder / "config_sentence_transformers.json")
+    prompts, default_prompt, marked_family = prompts_of(folder / "config_sentence_transformers.json")
     return Checkpoint(
         source=source,
         network=transformer,
@@ -146,7 +142,7 @@ def read_checkpoint(source: ModelSource) -> Checkpoint:
         pooling=pooling,
         pool_instruction=pool_instruction,
         tail=tail,
-        window=said or _least(tokenizer_config.get("model_max_length"), limit),
+        window=said or least(tokenizer_config.get("model_max_length"), limit),
         position_limit=limit,
         lower_case=fact(reading, "do_lower_case", bool, reading_file or transformer, False),
         tokenizer_config=tokenizer_config,
@@ -164,6 +160,15 @@ def pooling_of(checkpoint: Checkpoint, family: Family) -> tuple[tuple[str, ...],
         f"'{checkpoint.source.model}' does not say how it pools tokens: {family.pooling} is used, "
         f"as {'is usual' if family.name not in families() or family.name == 'plain' else 'its family does'}",
     )
+
+
+def refuse_adapter(folder: Path) -> None:
+    """Raise ModelError where a folder holds what has to be added to another model."""
+    if (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            f"{folder} holds an adapter, not a whole model",
+            remedy="merge it into its base model (peft: merge_and_unload) and name the merged folder",
+        )
 
 
 def check_window(max_tokens: int, position_limit: int | None, model: str) -> None:
@@ -260,8 +265,11 @@ def _dense(folder: Path) -> DenseLayer:
     )
 
 
-def _whole(file: Path) -> tuple[dict[str, str], str, str]:
-    """Prompts, the name of the default one, and the family that the folder is marked with."""
+def prompts_of(file: Path) -> tuple[dict[str, str], str, str]:
+    """Prompts by name, the name of the default one, and the family that the folder is marked with.
+
+    file: config_sentence_transformers.json, which need not be there. Raises: ModelError: it is damaged.
+    """
     whole = optional_json(file)
     prompts: dict[str, Any] = fact(whole, "prompts", dict, file, {})
     mark: dict[str, Any] = fact(whole, "searchkit", dict, file, {})
@@ -272,7 +280,8 @@ def _whole(file: Path) -> tuple[dict[str, str], str, str]:
     )
 
 
-def _position_limit(config: Mapping[str, Any], file: Path) -> int | None:
+def position_limit(config: Mapping[str, Any], file: Path) -> int | None:
+    """Tokens that the network of a config.json has positions for; None for no limit."""
     limit = config.get("max_position_embeddings")
     if not isinstance(limit, int) or config.get("model_type") in T5_KINDS:
         return None
@@ -281,7 +290,7 @@ def _position_limit(config: Mapping[str, Any], file: Path) -> int | None:
     return limit
 
 
-def _least(*limits: Any) -> int | None:
+def least(*limits: Any) -> int | None:
     """The smallest of the limits that are said and are limits at all."""
     said = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < NO_LIMIT]
     return min(said, default=None)

@@ -24,6 +24,9 @@ from searchkit.export.kinds import T5_KINDS
 T5_ENCODERS = {kind: f"{kind.upper()}EncoderModel" for kind in T5_KINDS}
 # A checkpoint may leave these out: we pool ourselves, and position numbers are no weights.
 HARMLESS = re.compile(r"(^|\.)(pooler\.|position_ids$|rotary_emb\.inv_freq$)")
+BUFFERS = re.compile(r"(^|\.)(position_ids|rotary_emb\.inv_freq)$")
+# Where a network of each kind keeps the layers that make a score: without them it would be a random one.
+SCORING = re.compile(r"^(classifier|pre_classifier|head)\.")
 # Weights that a checkpoint may bring beyond what embeds: heads it was trained with, a decoder's half,
 # buffers that older versions stored. Anything else that finds no place belongs to another network.
 HEADS = re.compile(
@@ -41,30 +44,28 @@ def load_network(checkpoint: Checkpoint) -> nn.Module:
         ModelError: weights are missing, damaged or of other shapes than config.json says, or the
             architecture is not one of the installed transformers.
     """
-    folder = checkpoint.network
-    network_weights(folder)
-    kind = checkpoint.model_type
-    if kind not in transformers.CONFIG_MAPPING:
+    model, kind = checkpoint.source.model, checkpoint.model_type
+    network, report = _read(_loader(checkpoint), checkpoint.network, model, kind)
+    _check_complete(report, checkpoint.network)
+    return network
+
+
+def load_scorer(network: Path, model: str, kind: str) -> nn.Module:
+    """A network with a head that scores pairs, in float32, on the CPU, in evaluation mode.
+
+    Raises:
+        ModelError: as for `load_network`; or the weights have no head.
+    """
+    loader = transformers.AutoModelForSequenceClassification
+    scorer, report = _read(loader, network, model, kind)
+    if any(SCORING.search(key) for key in report["missing_keys"]):
         raise ModelError(
-            f"'{checkpoint.source.model}' is of type '{kind}', which transformers "
-            f"{transformers.__version__} does not know without code of the model's authors",
-            remedy="searchkit never runs code from a model folder; a newer transformers may know the type",
+            f"the weights in {network} have no head that scores pairs: they lack "
+            f"{_few(sorted(report['missing_keys']))}",
+            remedy="it is an embedder or a network that nobody trained to rerank: name a cross-encoder",
         )
-    try:
-        with _quiet():
-            network, report = _loader(checkpoint).from_pretrained(
-                str(folder),
-                dtype=torch.float32,
-                output_loading_info=True,
-                local_files_only=True,
-                trust_remote_code=False,
-            )
-    # The boundary to foreign files: transformers, safetensors, pickle and zip each raise their own.
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"the weights in {folder} cannot be loaded: {reason}", remedy=AGAIN) from error
-    _check_complete(report, folder)
-    return cast("nn.Module", network.eval())
+    _check_complete(report, network, harmless=BUFFERS)
+    return scorer
 
 
 def load_tail(checkpoint: Checkpoint, width: int) -> nn.Sequential:
@@ -158,6 +159,35 @@ def restore_linears(swapped: list[tuple[nn.Module, str, nn.Linear]]) -> None:
         setattr(parent, name, child)
 
 
+def _read(loader: Any, folder: Path, model: str, kind: str) -> tuple[nn.Module, dict[str, Any]]:
+    """What a class of transformers makes of a folder's weights, and its report of what did not fit.
+
+    Raises:
+        ModelError: weights are missing, damaged or of other shapes, or the kind is not known.
+    """
+    network_weights(folder)
+    if kind not in transformers.CONFIG_MAPPING:
+        raise ModelError(
+            f"'{model}' is of type '{kind}', which transformers {transformers.__version__} does not know "
+            "without code of the model's authors",
+            remedy="searchkit never runs code from a model folder; a newer transformers may know the type",
+        )
+    try:
+        with _quiet():
+            network, report = loader.from_pretrained(
+                str(folder),
+                dtype=torch.float32,
+                output_loading_info=True,
+                local_files_only=True,
+                trust_remote_code=False,
+            )
+    # The boundary to foreign files: transformers, safetensors, pickle and zip each raise their own.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"the weights in {folder} cannot be loaded: {reason}", remedy=AGAIN) from error
+    return cast("nn.Module", network.eval()), report
+
+
 def _loader(checkpoint: Checkpoint) -> Any:
     """The class that loads the network; of T5 the encoder alone."""
     if checkpoint.model_type in T5_KINDS:
@@ -170,9 +200,9 @@ def _loader(checkpoint: Checkpoint) -> Any:
     return transformers.AutoModel
 
 
-def _check_complete(report: dict[str, Any], folder: Path) -> None:
+def _check_complete(report: dict[str, Any], folder: Path, harmless: re.Pattern[str] = HARMLESS) -> None:
     """Refuse weights that transformers would quietly fill up with random numbers."""
-    missing = sorted(key for key in report["missing_keys"] if not HARMLESS.search(key))
+    missing = sorted(key for key in report["missing_keys"] if not harmless.search(key))
     if missing:
         raise ModelError(
             f"the weights in {folder} lack {len(missing)} tensors that config.json calls for: "

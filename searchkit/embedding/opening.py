@@ -106,7 +106,7 @@ def read_locally(model: str | Path) -> tuple[Family, Tokens]:
     """How a model reads texts; no weights are read. Errors are those of `open_embedder`."""
     plan = plan_model(model)
     file = plan.checkpoint.network / TOKENIZER
-    tokenizer = read_tokenizer(file, lambda: _built_tokenizer(plan.checkpoint))
+    tokenizer = read_tokenizer(file, lambda: built_tokenizer(plan.checkpoint.network))
     return plan.family, _tokens(plan, tokenizer, tokenizer.get_vocab_size())
 
 
@@ -131,7 +131,7 @@ def _described(
         shape={name: facts[name] for name in ("weights", "network", "pooling", "tail")}
         | {"tokenizer": vocabulary, "reading": _reading_sha256(plan)},
         tokenizer_file=plan.checkpoint.network / TOKENIZER,
-        build_tokenizer=lambda: _built_tokenizer(plan.checkpoint),
+        build_tokenizer=lambda: built_tokenizer(plan.checkpoint.network),
         tokens=lambda tokenizer, rows: _tokens(plan, tokenizer, rows),
         load=cache(lambda: _loaded(plan)),
     )
@@ -201,17 +201,15 @@ def _about_code(checkpoint: Checkpoint, family: Family, *, named: bool) -> tuple
     )
 
 
-def _built_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
+def built_tokenizer(folder: Path) -> Tokenizer:
     """A tokenizer where only its vocabulary is there: transformers knows what to build around it.
 
     Raises: anything; the caller says what it means.
     """
     from transformers import AutoTokenizer
 
-    built = AutoTokenizer.from_pretrained(
-        str(checkpoint.network), local_files_only=True, trust_remote_code=False
-    )
-    if not any((checkpoint.network / name).is_file() for name in built.vocab_files_names.values()):
+    built = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    if not any((folder / name).is_file() for name in built.vocab_files_names.values()):
         raise FileNotFoundError(f"none of {', '.join(built.vocab_files_names.values())}")
     return cast("Tokenizer", built.backend_tokenizer)
 

@@ -29,7 +29,7 @@ class TorchRuntime:
     def __init__(self, checkpoint: Checkpoint, pooling: tuple[str, ...], device: str) -> None:
         self.device = resolve_device(device)
         if self.device == "cpu":
-            _use_physical_cores()
+            use_physical_cores()
         network = load_network(checkpoint)
         config: Any = network.config
         config = config.get_text_config()
@@ -143,7 +143,7 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def _use_physical_cores() -> None:
+def use_physical_cores() -> None:
     """Second threads of a core only get in each other's way when multiplying matrices."""
     cores = usable_cores()
     if cores is not None and cores < torch.get_num_threads():

@@ -78,6 +78,11 @@ class StoredPassage:
     text: str
     context: str
 
+    @property
+    def embedded_text(self) -> str:
+        """The text that was embedded: see Passage.embedded_text."""
+        return f"{self.context}\n{self.text}" if self.context else self.text
+
 
 def files_of(db: Database, source_id: int) -> dict[str, StoredFile]:
     """The files of a source by name."""

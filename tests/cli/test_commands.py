@@ -18,12 +18,14 @@ RESULT_FIELDS = [
         "relevant",
         "more",
         "hits",
+        "reranked_by",
+        "notices",
         "explanation",
     ),
 ]
 HIT_FIELDS = [
     *("rank", "score", "document", "passage_id", "heading", "start", "end", "text", "collection"),
-    *("relevance", "cosine", "bm25", "vector_rank", "text_rank", "highlights", "before", "after"),
+    *("relevance", "cosine", "bm25", "vector_rank", "text_rank", "found", "highlights", "before", "after"),
     *("place", "where", "metadata"),
 ]
 REPORT_FIELDS = [

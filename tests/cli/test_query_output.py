@@ -128,3 +128,15 @@ def test_control_characters_of_a_text_do_not_reach_the_terminal(searchkit, tmp_p
     for options in ([], ["--context", "1"]):
         _, out, _ = searchkit("query", "gauge red alarm", *options)
         assert "red" in out and "\x1b" not in out and "\x07" not in out
+
+
+def test_what_judged_again_is_named(indexed):
+    code, out, err = indexed(
+        "query", "gauge fault", "--rerank-profile", "wiki-retrieval", "--explain", "--min-relevance", "1"
+    )
+    assert code == 0 and "reranked by the collection's model under" in out
+    assert "judged again, before no." in out
+    code, _, err = indexed("query", "gauge", "--rerank-first", "10")
+    assert code == 2 and "nothing says by what" in err
+    code, _, err = indexed("query", "gauge", "--rerank-profile", "company-docs")
+    assert code == 0 and err.startswith("Note: under profile 'company-docs'")

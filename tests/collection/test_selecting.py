@@ -85,10 +85,10 @@ def test_only_what_is_relevant_enough_is_left_and_few_are_looked_at():
     found = select(
         first,
         Selection(k=3, relevance=50.0),
-        lambda some: [99.0 if one.passage.passage_id % 40 == 1 else 49.9 for one in some],
+        lambda some: [99.0 if one.passage.passage_id % 80 == 1 else 49.9 for one in some],
         no_vectors,
     )
-    assert ids(found) == [1, 41] and asked == [POOL]
+    assert ids(found) == [1, 81] and asked == [POOL]
 
 
 def vectors_of(points):
@@ -100,18 +100,26 @@ def vectors_of(points):
 
 def test_diversity_prefers_another_thing_to_the_same_again():
     points = {0: (1.0, 0.0), 1: (1.0, 0.0), 2: (0.0, 1.0)}
-    found = [candidate(0, score=0.9), candidate(1, score=0.89), candidate(2, score=0.5)]
+    found = [candidate(0, score=0.9), candidate(1, score=0.8), candidate(2, score=0.4)]
     assert ids(diverse(found, 3, 0.0, vectors_of(points))) == [0, 1, 2]
     assert ids(diverse(found, 3, 0.5, vectors_of(points))) == [0, 2, 1]
-    # 0.6 * 0.89 - 0.4 * 1 < 0.6 * 0.5, but 0.8 * 0.89 - 0.2 * 1 > 0.8 * 0.5
-    assert ids(diverse(found, 3, 0.4, vectors_of(points))) == [0, 2, 1]
-    assert ids(diverse(found, 3, 0.2, vectors_of(points))) == [0, 1, 2]
+    # Scores count as 1, 0.8 and 0: 0.55 * 0.8 - 0.45 * 1 < 0, but 0.56 * 0.8 - 0.44 * 1 > 0.
+    assert ids(diverse(found, 3, 0.45, vectors_of(points))) == [0, 2, 1]
+    assert ids(diverse(found, 3, 0.44, vectors_of(points))) == [0, 1, 2]
 
 
-def test_diversity_takes_scores_by_words_as_shares_of_the_best():
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_diversity_means_the_same_on_every_scale_of_scores(scale):
     points = {0: (1.0, 0.0), 1: (1.0, 0.0), 2: (0.0, 1.0)}
-    found = [candidate(i, score=score, cosine=None) for i, score in enumerate((30.0, 29.0, 10.0))]
-    assert ids(diverse(found, 3, 0.5, vectors_of(points))) == [0, 2, 1]
+    found = [candidate(i, score=score * scale - 7) for i, score in enumerate((0.9, 0.8, 0.4))]
+    assert ids(diverse(found, 3, 0.45, vectors_of(points))) == [0, 2, 1]
+    assert ids(diverse(found, 3, 0.44, vectors_of(points))) == [0, 1, 2]
+
+
+def test_diversity_of_equal_scores_keeps_the_first():
+    points = {0: (1.0, 0.0), 1: (1.0, 0.0), 2: (0.0, 1.0)}
+    found = [candidate(i, score=0.5) for i in range(3)]
+    assert ids(diverse(found, 3, 0.2, vectors_of(points))) == [0, 2, 1]
 
 
 def test_pages_of_a_diverse_answer_fit_together():

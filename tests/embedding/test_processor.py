@@ -105,7 +105,7 @@ def test_graphs_and_torch_use_no_more_threads_than_that(monkeypatch, cores, thre
     monkeypatch.setattr(torch_runtime, "usable_cores", lambda: cores)
     monkeypatch.setattr(torch_runtime.torch, "get_num_threads", lambda: 64)
     monkeypatch.setattr(torch_runtime.torch, "set_num_threads", taken.append)
-    torch_runtime._use_physical_cores()
+    torch_runtime.use_physical_cores()
     assert taken == ([threads, threads] if cores else [threads])
 
 
