@@ -23,7 +23,9 @@ def notes(library, tmp_path):
 
 def pumping(library):
     """The Collection's Profile with a query Instruction that speaks of pumps."""
-    return replace(library.show().profile, name="pumping", query=Instruction(literal="The pump, no pump, no: "))
+    return replace(
+        library.show().profile, name="pumping", query=Instruction(literal="The pump, no pump, no: ")
+    )
 
 
 class LongestFirst:
