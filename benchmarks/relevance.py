@@ -171,8 +171,9 @@ def answered(one: Asked, text: str, vector: Float32Vector) -> Answered:
             candidates,
             first=1,
             collection=one.judged.name,
-            relevance=search.relevance_of,
+            relevances=percentiles,
             terms=(),
+            marker=search.marker,
             context=0,
         )
         return Answered(

@@ -19,6 +19,7 @@ from searchkit.library import collections as catalogue
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.fulltext import Term
+from searchkit.library.marking import Marker
 from searchkit.profile import Profile
 from searchkit.records import Hit, JsonValue, QueryResult
 
@@ -49,6 +50,7 @@ class Part:
     hits: tuple[Hit, ...]  # one more than the page holds where there are more
     relevant: bool | None
     terms: tuple[Term, ...]
+    marker: Marker  # of the terms
     embedder: Embedder | None = None  # None where the question was not embedded
     vector: Float32Vector | None = None  # (dim,)
     explanation: dict[str, JsonValue] | None = None
@@ -158,14 +160,15 @@ def _ask(
             notices: tuple[str, ...] = ()
             if again is not None and judge is not None:
                 notices = _judged_again(search, again.over(k, question.offset), judge)
-            found = search.select(selection)
+            found = search.select(selection)[selection.offset :]
             hits = making.hits(
                 db,
-                found[selection.offset :],
+                found,
                 first=selection.offset + 1,
                 collection=now.name,
-                relevance=search.relevance_of,
+                relevances=search.known_relevances(found),
                 terms=search.words.terms,
+                marker=search.marker,
                 context=question.context,
             )
             relevant = search.verdict()
@@ -182,6 +185,7 @@ def _ask(
             hits=tuple(hits),
             relevant=relevant,
             terms=search.words.terms,
+            marker=search.marker,
             embedder=embedder,
             vector=vector,
             explanation=explanation,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from searchkit.collection.naming import gone
 from searchkit.collection.query_pipeline import Candidate
 from searchkit.library import documents as store
-from searchkit.library import marking
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage
 from searchkit.library.fulltext import Term
+from searchkit.library.marking import Marker
 from searchkit.records import Hit, JsonValue, place_in_words
 
 # Words that weigh less than this share of the weightiest one say nothing of why a passage was found.
@@ -25,17 +25,20 @@ def hits(
     *,
     first: int,
     collection: str,
-    relevance: Callable[[Candidate], float | None],
+    relevances: Sequence[float | None],
     terms: Sequence[Term],
+    marker: Marker,
     context: int,
 ) -> list[Hit]:
     """Hits of candidates in their order, ranked from `first` on.
 
-    context: how many passages before and after each to read.
+    relevances: of the candidates; marker: of the terms, which are those of the query; context: how many
+    passages before and after each to read.
     """
-    spans = marking.spans([one.passage.text for one in candidates], marked(terms))
+    spans = marker.spans([one.passage.text for one in candidates], marked(terms))
     made = []
-    for rank, (one, highlights) in enumerate(zip(candidates, spans, strict=True), start=first):
+    each = zip(candidates, spans, relevances, strict=True)
+    for rank, (one, highlights, relevance) in enumerate(each, start=first):
         passage = one.passage
         before, after = store.texts_around(db, passage, context) if context else ([], [])
         made.append(
@@ -43,7 +46,7 @@ def hits(
                 rank=rank,
                 score=one.score,
                 collection=collection,
-                relevance=relevance(one),
+                relevance=relevance,
                 cosine=one.cosine,
                 bm25=one.bm25,
                 vector_rank=one.vector_rank,
@@ -74,11 +77,10 @@ def with_context(db: Database, hit: Hit, n: int) -> Hit:
     raise gone(hit)
 
 
-def marked(terms: Sequence[Term]) -> list[marking.Word]:
-    """The words of a query that are worth marking."""
-    held = [term for term in terms if term.texts]
-    least = MARKED_SHARE * max((term.weight for term in held), default=0.0)
-    return [(term.word, term.match) for term in held if term.weight >= least]
+def marked(terms: Sequence[Term]) -> list[int]:
+    """The places of the words of a query that are worth marking."""
+    least = MARKED_SHARE * max((term.weight for term in terms if term.texts), default=0.0)
+    return [place for place, term in enumerate(terms) if term.texts and term.weight >= least]
 
 
 def _metadata(passage: StoredPassage) -> dict[str, JsonValue]:

@@ -29,11 +29,12 @@ import numpy as np
 from searchkit.arrays import Float32Matrix
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
-from searchkit.library import fulltext, marking, vectors
+from searchkit.library import fulltext, vectors
 from searchkit.library.collections import Calibration, StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage
 from searchkit.library.fulltext import Term
+from searchkit.library.marking import Marker
 from searchkit.library.vectors import CollectionVectors
 from searchkit.profile import Profile
 from searchkit.vector_index.exact import ExactIndex, best_of
@@ -64,12 +65,16 @@ def _strength(nearest: float, cosine: float, coverage: float) -> float:
     return (cosine - nearest) / max(1 - nearest, LEAST_ROOM) + WORDS_SHARE * coverage
 
 
-def coverages(passages: Sequence[StoredPassage], terms: Sequence[Term]) -> list[float]:
-    """For each passage the share of the terms, by weight, that stand in it or in its context."""
-    found = marking.held(
-        [f"{one.context}\n{one.text}" for one in passages], [(term.word, term.match) for term in terms]
-    )
-    return [_covered(places, terms) for places in found]
+def coverages(passages: Sequence[StoredPassage], terms: Sequence[Term], marker: Marker) -> list[float]:
+    """For each passage the share of the terms, by weight, that stand in it or in its context.
+
+    marker: of these terms.
+    """
+    texts, contexts = [one.text for one in passages], [one.context for one in passages]
+    return [
+        _covered(in_text | in_context, terms)
+        for in_text, in_context in zip(marker.held(texts), marker.held(contexts), strict=True)
+    ]
 
 
 def _covered(places: Iterable[int], terms: Sequence[Term]) -> float:
@@ -137,7 +142,7 @@ def _held(passages: dict[int, StoredPassage], terms: Sequence[Sequence[Term]]) -
     texts = [f"{one.context}\n{one.text}" for one in passages.values()]
     return {
         i: {words[place][0] for place in places}
-        for i, places in zip(passages, marking.held(texts, words), strict=True)
+        for i, places in zip(passages, Marker(words).held(texts), strict=True)
     }
 
 

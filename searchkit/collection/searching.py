@@ -17,6 +17,7 @@ from searchkit.library import fulltext
 from searchkit.library.collections import Calibration, StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.fulltext import WordQuery
+from searchkit.library.marking import Marker
 from searchkit.library.vectors import CollectionVectors
 from searchkit.library.words import words
 
@@ -54,6 +55,7 @@ class Search:
         self.collection = collection
         self.asked = asked
         self.words, match = _words_of(db, asked.mode, asked.text)
+        self.marker = Marker([(term.word, term.match) for term in self.words.terms])
         self.request = Request(
             vector=asked.vector,
             match=match.telling,
@@ -81,9 +83,12 @@ class Search:
         best = self.relevances(self.ranking.first(relevance.LOOKED_AT))
         return max(best, default=0.0) >= relevance.RELEVANT
 
-    def relevance_of(self, candidate: Candidate) -> float | None:
-        """Percentile of one candidate; None where it is not known."""
-        return None if self.calibration is None else self.relevances([candidate])[0]
+    def known_relevances(self, candidates: Sequence[Candidate]) -> list[float | None]:
+        """Percentiles of candidates, and at once of those that the verdict needs; None where not known."""
+        if self.calibration is None:
+            return [None] * len(candidates)
+        beside = self.ranking.first(relevance.LOOKED_AT)
+        return [*self.relevances([*candidates, *beside])[: len(candidates)]]
 
     def relevances(self, candidates: Sequence[Candidate]) -> list[float]:
         """Percentiles of candidates, in their order. Raises: UsageError: they are not known."""
@@ -94,11 +99,12 @@ class Search:
                 remedy=f"measure it with: searchkit index -c {self.collection.name}; "
                 "or ask without --min-relevance and --profile",
             )
-        new = [one for one in candidates if one.passage.passage_id not in self._relevances]
-        covered = relevance.coverages([one.passage for one in new], self.words.terms)
-        for one, coverage in zip(new, covered, strict=True):
+        new = {one.passage.passage_id: one for one in candidates}
+        new = {i: one for i, one in new.items() if i not in self._relevances}
+        covered = relevance.coverages([one.passage for one in new.values()], self.words.terms, self.marker)
+        for (i, one), coverage in zip(new.items(), covered, strict=True):
             cosine = -1.0 if one.cosine is None else one.cosine
-            self._relevances[one.passage.passage_id] = relevance.relevance(self.calibration, cosine, coverage)
+            self._relevances[i] = relevance.relevance(self.calibration, cosine, coverage)
         return [self._relevances[one.passage.passage_id] for one in candidates]
 
     def _calibration(self) -> Calibration | None:

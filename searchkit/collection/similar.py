@@ -34,6 +34,7 @@ from searchkit.library import documents as store
 from searchkit.library import naming, vectors
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
+from searchkit.library.marking import Marker
 from searchkit.library.vectors import BLOCK_ROWS, CollectionVectors
 from searchkit.profile import Profile
 from searchkit.records import Hit, QueryResult
@@ -126,8 +127,9 @@ def similar(
         [Candidate(passage=passage, score=one.score, cosine=one.cosine) for one, passage in shown[: page.k]],
         first=page.offset + 1,
         collection=collection.name,
-        relevance=lambda _: None,
+        relevances=[None] * len(shown[: page.k]),
         terms=(),
+        marker=Marker(()),
         context=0,
     )
     result = QueryResult(

@@ -12,7 +12,6 @@ import numpy as np
 
 from searchkit.arrays import Float32Matrix, Float32Vector
 from searchkit.collection.hits import marked
-from searchkit.library import marking
 from searchkit.records import Hit
 
 if TYPE_CHECKING:
@@ -45,10 +44,9 @@ def best_sentences(answer: Answer) -> list[Sentence]:
         hits = [hit for hit in answer.result.hits if hit.collection == name]
         found.update(zip((hit.rank for hit in hits), _of_part(hits, part, answer.result.query), strict=True))
     texts = [found[hit.rank] for hit in answer.result.hits]
-    terms = next(iter(answer.parts.values())).terms  # of the whole Library, so the same in every part
-    return [
-        Sentence(text, marks) for text, marks in zip(texts, marking.spans(texts, marked(terms)), strict=True)
-    ]
+    part = next(iter(answer.parts.values()))  # words are those of the whole Library: the same in every part
+    marks = part.marker.spans(texts, marked(part.terms))
+    return [Sentence(*one) for one in zip(texts, marks, strict=True)]
 
 
 def _of_part(hits: Sequence[Hit], part: Part, query: str) -> list[str]:

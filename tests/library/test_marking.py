@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searchkit.library import fulltext, marking
+from searchkit.library import fulltext
 from searchkit.library.database import Database
+from searchkit.library.marking import Marker
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,8 @@ def words_of(db, query):
 
 
 def shown(db, query, text):
-    (spans,) = marking.spans([text], words_of(db, query))
+    words = words_of(db, query)
+    (spans,) = Marker(words).spans([text], range(len(words)))
     return [text[start:end] for start, end in spans]
 
 
@@ -47,20 +49,25 @@ def test_marks_what_the_full_text_would_match(db, query, text, marks):
 
 def test_a_word_of_several_is_told_apart_by_its_place(db):
     texts = ["frost and radar", "radar", ""]
-    assert marking.held(texts, words_of(db, "radar frost")) == [{0, 1}, {0}, set()]
+    marker = Marker(words_of(db, "radar frost"))
+    assert marker.held(texts) == marker.held(texts) == [{0, 1}, {0}, set()]
+    assert marker.spans(texts, [1]) == [((0, 5),), (), ()]
+    assert marker.held(["frosty radars of another text"]) == [{0}]
 
 
 def test_without_words_or_texts_nothing_is_marked(db):
-    assert marking.spans(["radar"], []) == [()] and marking.held(["radar"], []) == [set()]
-    assert marking.spans([], words_of(db, "radar")) == marking.held([], words_of(db, "radar")) == []
+    assert Marker([]).spans(["radar"], []) == [()] and Marker([]).held(["radar"]) == [set()]
+    marker = Marker(words_of(db, "radar"))
+    assert marker.spans([], [0]) == marker.held([]) == []
 
 
 @given(query=st.text(max_size=40), text=st.text(max_size=80))
 def test_marks_lie_within_the_text_in_order_and_never_fail(db, query, text):
     words = words_of(db, query)
-    (spans,) = marking.spans([text], words)
+    marker = Marker(words)
+    (spans,) = marker.spans([text], range(len(words)))
     assert all(0 <= start < end <= len(text) for start, end in spans) and list(spans) == sorted(spans)
-    assert bool(spans) == bool(marking.held([text], words)[0])
+    assert bool(spans) == bool(marker.held([text])[0])
 
 
 @given(words=st.lists(st.text("abcdeé", min_size=1, max_size=6), min_size=1, max_size=8))
