@@ -17,9 +17,10 @@ from searchkit.collection import hits as making
 from searchkit.collection import recovery
 from searchkit.collection.asking import Answer, Models, answer
 from searchkit.collection.info import CollectionInfo, info_of
+from searchkit.collection.models import OpenModels
 from searchkit.collection.question import Options, Question, checked, collections_of, loaded
 from searchkit.collection.snippet import Sentence, best_sentences
-from searchkit.embedding.embedder import Embedder, open_embedder
+from searchkit.embedding.embedder import Embedder
 from searchkit.errors import (
     CollectionNotFound,
     ModelError,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from searchkit.collection.index_pipeline import OnProgress
     from searchkit.collection.similar import Alike, SimilarOptions
     from searchkit.documents.discover import Discovery
-    from searchkit.embedding.cross_encoder import CrossEncoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +66,7 @@ class Library:
         self, folder: str | Path | None = None, *, open_model: Callable[[str], Embedder] | None = None
     ) -> None:
         self.folder = Path(folder) if folder is not None else settings.library_folder()
-        self._open_model = open_model
-        self._models: dict[tuple[str, str | None, str], Embedder] = {}
-        self._scorers: dict[str, CrossEncoder] = {}
+        self._models = OpenModels(open_model)
 
     # ---------------------------------------------------------------- index
 
@@ -98,11 +96,12 @@ class Library:
         wanted = loaded(profile)
         if not exists(self.folder):  # a mistake must not leave an empty Library behind
             self._look(roots)
-            self._embedder(refresh.place_of(model) or settings.DEFAULT_MODEL, None)
+            self._models.embedder(refresh.place_of(model) or settings.DEFAULT_MODEL, None)
         with self._write(patience) as db:
             # Looked at under the lock: what another run added meanwhile would else seem to be gone.
             found = self._look(roots)
-            report = refresh.prepare(db, wanted, collection, model, self._embedder).over(found, on_progress)
+            run = refresh.prepare(db, wanted, collection, model, self._models.embedder)
+            report = run.over(found, on_progress)
         return replace(report, took_s=round(time.perf_counter() - started, 3))
 
     def refresh(
@@ -130,7 +129,7 @@ class Library:
         from searchkit.collection import refresh
 
         try:
-            return refresh.prepare(db, None, one.name, None, self._embedder).over_all(on_progress)
+            return refresh.prepare(db, None, one.name, None, self._models.embedder).over_all(on_progress)
         except (UsageError, ModelError, RecipeMismatch) as error:
             failure = Failure(document=one.name, reason=error.in_one_line)
             passages = catalogue.count_passages(db, one.collection_id)
@@ -183,7 +182,7 @@ class Library:
                 db,
                 question,
                 [partial(self._chosen, name=name) for name in collections_of(asked)],
-                Models(partial(self._embedder, runtime="quick"), self._scorer, _is_cross_encoder),
+                Models(self._models.quick, self._models.scorer, self._models.is_cross_encoder),
             )
 
     def similar(
@@ -221,9 +220,9 @@ class Library:
         if asked.get("mode", "hybrid") in ("hybrid", "vector"):
             for one in chosen:
                 model = str(asked.get("model") or one.model), one.recipe.get("precision")
-                if not any((*model, runtime) in self._models for runtime in ("auto", "quick")):
+                if not self._models.has(*model):
                     on_open(model[0])
-                self._embedder(*model, "quick")
+                self._models.quick(*model)
 
     def with_context(self, hit: Hit, n: int) -> Hit:
         """A Hit with the texts of the n Passages before and after it. Raises: UsageError: it is gone."""
@@ -343,31 +342,6 @@ class Library:
             raise
         return db
 
-    def _embedder(self, model: str, space: str | None, runtime: str = "auto") -> Embedder:
-        """A model whose vectors are of this precision class; opened once.
-
-        runtime: 'auto' to embed many texts, 'quick' for a single one; what is open already serves for both.
-        """
-        for known in ("auto", runtime):
-            if (model, space, known) in self._models:
-                return self._models[model, space, known]
-        if self._open_model is not None:
-            opened = self._open_model(model)
-        else:
-            opened = open_embedder(model, space=space, runtime=runtime)
-        self._models[model, space, runtime] = opened
-        if space is None:  # it is what will be asked for by the class it turned out to be of
-            self._models[model, opened.fingerprint().get("precision"), runtime] = opened
-        return opened
-
-    def _scorer(self, model: str) -> CrossEncoder:
-        """A cross-encoder; opened once."""
-        if model not in self._scorers:
-            from searchkit.embedding.cross_encoder import open_cross_encoder
-
-            self._scorers[model] = open_cross_encoder(model)
-        return self._scorers[model]
-
     def _named(self, db: Database, name: str) -> StoredCollection:
         found = catalogue.collection_named(db, name)
         if found is None:
@@ -392,9 +366,3 @@ class Library:
             if known
             else "make one with: searchkit index FOLDER",
         )
-
-
-def _is_cross_encoder(model: str) -> bool:
-    from searchkit.embedding.cross_encoder import is_cross_encoder
-
-    return is_cross_encoder(model)

@@ -100,7 +100,7 @@ def test_a_library_from_before_knows_pages_and_the_next_run_reads_the_rest_witho
     ids = {text: library.query(text, mode="text").hits[0].passage_id for text in PLACES}
     undo_places(library_folder)
     embedder.texts.clear()
-    reopened = Library(library_folder, open_model=library._open_model)
+    reopened = Library(library_folder, open_model=library._models._open_model)
     found = {text: where(reopened, text) for text in PLACES}
     assert found["roads"] == PLACES["roads"] and found["Quarterly"] == ("a.pptx, slide 1", ("slide", 1, 1))
     assert found["zebra3"] == ("long.md", None) and found["chair"] == ("a.xlsx", None)

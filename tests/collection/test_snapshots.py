@@ -146,7 +146,7 @@ def test_a_library_of_the_first_schema_opens_answers_and_gets_a_new_snapshot(lib
     connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm002_snapshots_are_tuned'")
     connection.commit()
     connection.close()
-    reopened = Library(library_folder, open_model=library._open_model)
+    reopened = Library(library_folder, open_model=library._models._open_model)
     assert found(reopened, "item 17") == before and reopened.show().snapshot is None
     reopened.index([items])
     assert found(reopened, "item 17") == before and reopened.verify() == []

@@ -248,7 +248,9 @@ def test_a_collection_is_embedded_and_queried_in_its_own_space(indexed):
     (report,) = library.refresh("bees")
     assert report.changed == 1 and not report.failed
     assert library.query("bees", collection="bees").hits[0].document == "bees.txt"
-    (embedder,) = {id(one): one for one in library._models.values()}.values()  # opened once for both
+    (embedder,) = {
+        id(one): one for one in library._models._embedders.values()
+    }.values()  # opened once for both
     assert embedder.fingerprint()["precision"] == "int8-1"
 
 
