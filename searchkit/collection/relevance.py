@@ -138,10 +138,10 @@ def calibrate(
 
 def _held(passages: dict[int, StoredPassage], terms: Sequence[Sequence[Term]]) -> dict[int, set[str]]:
     """The words, of all questions, that stand in each passage; looked for at once, which costs a tenth."""
-    words = sorted({(term.word, term.match) for asked in terms for term in asked})
+    words = sorted({term.word for asked in terms for term in asked})
     texts = [f"{one.context}\n{one.text}" for one in passages.values()]
     return {
-        i: {words[place][0] for place in places}
+        i: {words[place] for place in places}
         for i, places in zip(passages, Marker(words).held(texts), strict=True)
     }
 

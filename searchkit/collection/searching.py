@@ -55,7 +55,7 @@ class Search:
         self.collection = collection
         self.asked = asked
         self.words, match = _words_of(db, asked.mode, asked.text)
-        self.marker = Marker([(term.word, term.match) for term in self.words.terms])
+        self.marker = Marker([term.word for term in self.words.terms])
         self.request = Request(
             vector=asked.vector,
             match=match.telling,

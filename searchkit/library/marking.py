@@ -10,96 +10,120 @@ from contextlib import closing
 from functools import cache
 
 from searchkit.library.migrations import TOKENIZER
-from searchkit.library.words import is_unspaced, words
+from searchkit.library.words import UNSPACED, words
 
-# Words as a query's are cut (fulltext.py): letters and digits, and what may stand within. Python's \w lacks
-# marks, which belong to the words of Hindi and of decomposed accents.
-_TOKEN = re.compile(r"\w[\w\u0300-\u036f\u0900-\u0dff._@'’-]*")
-_BORDER = "._@'’-"
+# What the tokenizer takes for one token: letters, digits, and marks, which Python's \w lacks. Scripts without
+# spaces have tokens of their own, the pairs of words.py.
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+    "\u0900-\u0963\u0966-\u0dff\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+)
+_TOKEN = re.compile(f"(?:(?![{UNSPACED}])[^\\W_]|[{_MARKS}])+")
+_PAIR = re.compile(f"[{UNSPACED}]+")
+
+REMEMBERED = 64  # texts whose tokens are kept: those of a page, which are asked for twice
 
 Spans = tuple[tuple[int, int], ...]
-Word = tuple[str, str]  # a word of a query and the FTS5 expression for it
 
 
 class Marker:
-    """Looks for the words of one query; what was found out of a word of a text is remembered."""
+    """Looks for the words of one query; what was found out of a token is remembered."""
 
-    def __init__(self, asked: Sequence[Word]) -> None:
-        self._asked = asked
-        self._firsts = {_folded(word[:1]) for word, _ in asked}
-        self._unspaced = [(place, word) for place, (word, _) in enumerate(asked) if is_unspaced(word)]
-        self._matching: dict[str, list[int]] = {}  # of a text's words, the places of those that match
+    def __init__(self, asked: Sequence[str]) -> None:
+        self._pairs = {place: word for place, word in enumerate(asked) if _PAIR.fullmatch(word)}
+        self._phrases = {
+            place: tuple(_TOKEN.findall(word)) for place, word in enumerate(asked) if place not in self._pairs
+        }
+        self._parts = sorted({part for phrase in self._phrases.values() for part in phrase})
+        self._firsts = {_folded(part[:1]) for part in self._parts}
+        self._matching: dict[str, frozenset[str]] = {}  # of a token, the parts of words that it matches
         self._tokens: dict[str, list[tuple[str, int, int]]] = {}
 
     def held(self, texts: Sequence[str]) -> list[set[int]]:
         """For every text the places, among the words asked for, of those that stand in it."""
-        self._look_up(texts)
+        split = self._look_up(texts)
         return [
-            {place for token, _, _ in self._tokens[text] for place in self._matching[token]}
-            | {place for place, word in self._unspaced if word in text}
-            for text in texts
+            {place for place, phrase in self._phrases.items() if next(self._places(phrase, tokens), None)}
+            | _pairs_in(text, self._pairs)
+            for text, tokens in zip(texts, split, strict=True)
         ]
 
     def spans(self, texts: Sequence[str], places: Collection[int]) -> list[Spans]:
         """For every text the (start, end), in characters, of each word of certain places, in order."""
-        self._look_up(texts)
-        wanted = set(places)
-        unspaced = [word for place, word in self._unspaced if place in wanted]
-        found = []
-        for text in texts:
-            spaced = [
-                (start, end)
-                for token, start, end in self._tokens[text]
-                if not wanted.isdisjoint(self._matching[token])
-            ]
-            found.append(tuple(sorted(spaced + _runs_of(unspaced, text))))
-        return found
+        split = self._look_up(texts)
+        phrases = [phrase for place, phrase in self._phrases.items() if place in places]
+        pairs = [pair for place, pair in self._pairs.items() if place in places]
+        return [
+            _united(
+                [span for phrase in phrases for span in self._places(phrase, tokens)] + _runs_of(pairs, text)
+            )
+            for text, tokens in zip(texts, split, strict=True)
+        ]
 
-    def _look_up(self, texts: Sequence[str]) -> None:
-        """Find out which words of the texts match, in an index of nothing but these words."""
+    def _places(
+        self, phrase: tuple[str, ...], tokens: Sequence[tuple[str, int, int]]
+    ) -> Iterator[tuple[int, int]]:
+        """Where tokens follow each other that match the parts of a word, as 'E' and '204'."""
+        for first in range(len(tokens) - len(phrase) + 1 if phrase else 0):
+            if all(part in self._matching[tokens[first + i][0]] for i, part in enumerate(phrase)):
+                yield tokens[first][1], tokens[first + len(phrase) - 1][2]
+
+    def _look_up(self, texts: Sequence[str]) -> list[list[tuple[str, int, int]]]:
+        """The texts' tokens; finds out which of them match, in an index of nothing but these."""
+        split = []
         for text in texts:
-            if text not in self._tokens:
-                self._tokens[text] = list(_tokens(text))
-        new = {token for text in texts for token, _, _ in self._tokens[text]} - self._matching.keys()
-        self._matching.update((token, []) for token in new)
+            tokens = self._tokens.get(text)
+            if tokens is None:
+                tokens = [(found[0], found.start(), found.end()) for found in _TOKEN.finditer(text)]
+                if len(self._tokens) < REMEMBERED:
+                    self._tokens[text] = tokens
+            split.append(tokens)
+        new = {token for tokens in split for token, _, _ in tokens} - self._matching.keys()
+        self._matching.update((token, frozenset()) for token in new)
         kept = [token for token in new if _folded(token[:1]) in self._firsts]  # stemming leaves beginnings
-        if not kept:
-            return
+        if kept:
+            self._match(kept)
+        return split
+
+    def _match(self, tokens: list[str]) -> None:
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as index:
             index.execute(
                 f"""CREATE VIRTUAL TABLE token USING fts5(word, content='', tokenize="{TOKENIZER}")"""
             )
             index.execute("BEGIN")
             index.executemany(
-                "INSERT INTO token (rowid, word) VALUES (?, ?)", enumerate(map(words, kept), start=1)
+                "INSERT INTO token (rowid, word) VALUES (?, ?)", enumerate(map(words, tokens), start=1)
             )
-            for place, (word, match) in enumerate(self._asked):
-                if not is_unspaced(word):
-                    for (row,) in index.execute("SELECT rowid FROM token WHERE token MATCH ?", (match,)):
-                        self._matching[kept[row - 1]].append(place)
+            for part in self._parts:
+                for (row,) in index.execute("SELECT rowid FROM token WHERE token MATCH ?", (f'"{part}"',)):
+                    self._matching[tokens[row - 1]] |= {part}
+
+
+def _pairs_in(text: str, pairs: dict[int, str]) -> set[int]:
+    if not pairs:
+        return set()
+    unified = unicodedata.normalize("NFKC", text)
+    return {place for place, pair in pairs.items() if pair in unified}
 
 
 def _runs_of(pairs: Iterable[str], text: str) -> list[tuple[int, int]]:
-    """Where pairs of characters stand, those that overlap or touch as one."""
-    runs: list[tuple[int, int]] = []
-    for start, end in sorted(
+    """Where pairs of characters stand."""
+    return [
         (place.start(), place.start() + len(pair))
         for pair in pairs
         for place in re.finditer(f"(?={re.escape(pair)})", text)
-    ):
+    ]
+
+
+def _united(spans: Iterable[tuple[int, int]]) -> Spans:
+    """In order; those that overlap or touch as one."""
+    runs: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
         if runs and start <= runs[-1][1]:
             runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
         else:
             runs.append((start, end))
-    return runs
-
-
-def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
-    """(word, start, end) for the words of a text."""
-    for found in _TOKEN.finditer(text):
-        word = found[0].rstrip(_BORDER)
-        start = found.start()
-        yield word, start, start + len(word)
+    return tuple(runs)
 
 
 @cache
