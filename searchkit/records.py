@@ -183,8 +183,8 @@ class QueryResult:
 
     mode: what their scores are. 'vector' the cosine; 'text' and 'fts' BM25; 'hybrid' the cosine and something
     for the words in common, BM25 on a scale that follows the cosines found (collection/query_pipeline.py).
-    Of several Collections 'relevance', or 'reciprocal rank' where that is not known of all
-    (collection/merging.py). 'similar': see Library.similar.
+    Of several Collections 'relevance', or 'reciprocal rank' where that is not known of all, or
+    'cross-encoder' where one has judged them (collection/merging.py). 'similar': see Library.similar.
     """
 
     query: str
@@ -194,9 +194,10 @@ class QueryResult:
     took_ms: float
     mode: str = "vector"
     relevant: bool | None = None  # whether anything relevant was found; None where that is not known
+    offset: int = 0  # how many Hits were passed over
     more: bool = False  # whether there are Hits after these
     hits: tuple[Hit, ...] = field(default=())
-    reranked_by: str = ""  # what judged the Hits again: their scores are then its own
+    reranked_by: str = ""  # what judged the Hits again, and gave those of one Collection their scores
     notices: tuple[str, ...] = ()  # what the user should know
     explanation: Metadata | None = None  # how it was found, where that was asked for
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from searchkit.collection.snippet import Sentence
 
-FORMATS = ("table", "json", "jsonl", "csv")
 CSV_COLUMNS = (
     "query",
     "rank",
@@ -40,7 +41,12 @@ AskPlain = Callable[[str], QueryResult]
 def print_results(queries: Sequence[str], form: str, ask: AskPlain, ask_for_people: Ask) -> QueryResult:
     """Answer queries one after the other and print each as soon as it is there. Returns: the last answer."""
     if form == "csv":
+        in_utf8()
         click.echo(_csv_line(CSV_COLUMNS), nl=False)
+    if form == "json" and len(queries) > 1:
+        results = [ask(query) for query in queries]
+        print_json([asdict(result) for result in results])
+        return results[-1]
     for number, query in enumerate(queries):
         if form == "table":
             if len(queries) > 1:
@@ -51,6 +57,12 @@ def print_results(queries: Sequence[str], form: str, ask: AskPlain, ask_for_peop
             result = ask(query)
             print_csv(result) if form == "csv" else print_json(result)
     return result
+
+
+def in_utf8() -> None:
+    """CSV is read in UTF-8, whatever stdout is otherwise written in."""
+    if not sys.stdout.isatty() and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")
 
 
 def print_csv(result: QueryResult) -> None:
@@ -114,14 +126,13 @@ def print_passage(hit: Hit) -> None:
 
 def verdict_of(result: QueryResult) -> str:
     """What is to be said before the Hits; '' where they speak for themselves."""
-    if not result.hits:
-        return f"Nothing was found in collection '{result.collection}'."
+    where = f"'{result.collection}'" if ", " not in result.collection else result.collection
+    if not result.hits and result.offset:
+        return f"There are no hits after the first {result.offset:,} in {where}."
     if result.relevant is False:
-        best = max(hit.relevance or 0.0 for hit in result.hits)
-        return (
-            f"Nothing relevant was found in '{result.collection}': what comes nearest reaches {best:.0f} %, "
-            "as many an unrelated question does."
-        )
+        return f"Nothing relevant was found in {where}: an unrelated question would find as much."
+    if not result.hits:
+        return f"Nothing was found in {where}."
     return ""
 
 
@@ -179,12 +190,18 @@ def print_explanation(result: QueryResult) -> None:
         for line in _lines_of(name, part):
             click.echo(line)
     for hit in result.hits:
-        click.echo(f"  {hit.rank}. {why(hit, result.mode)}")
+        click.echo(f"  {hit.rank}. {why(hit, _mode_of(hit, result))}")
     click.echo("")
 
 
+def _mode_of(hit: Hit, result: QueryResult) -> str:
+    """How its own Collection was asked: several are one list by something else."""
+    part = (result.explanation or {}).get(hit.collection)
+    return str(part["mode"]) if isinstance(part, dict) else result.mode
+
+
 def why(hit: Hit, mode: str) -> str:
-    """What a Hit owes its score to, in words."""
+    """What a Hit owes its score to, in words; mode: how its Collection was asked."""
     parts = []
     if hit.found is not None:
         rank, before = hit.found
@@ -195,7 +212,7 @@ def why(hit: Hit, mode: str) -> str:
     if hit.bm25 is not None:
         parts.append(f"BM25 {hit.bm25:.2f} (no. {hit.text_rank} by words)")
     elif hit.cosine is not None:
-        parts.append("none of the words looked for" if mode == "hybrid" else "words not looked for")
+        parts.append("not among the best by words" if mode == "hybrid" else "words not looked for")
     if mode == "hybrid" and hit.cosine is not None and hit.bm25 is not None:
         before = hit.score if hit.found is None else hit.found[1]
         parts.append(f"{before - hit.cosine:+.3f} for the words")
@@ -219,6 +236,8 @@ def _lines_of(name: str, part: dict[str, Any]) -> list[str]:
         lines.append(f"  words        {clean(shown)}")
     if part["allowed"] is not None:
         lines.append(f"  filter       leaves {part['allowed']:,} of {part['passages']:,} passages")
+    if part["threshold"] is not None:
+        lines.append(f"  threshold    cosine {part['threshold']:g}, from the profile")
     if index := part["index"]:
         lines.append(f"  index        {_index_line(index)}")
     if relevance := part["relevance"]:
@@ -233,6 +252,8 @@ def _lines_of(name: str, part: dict[str, Any]) -> list[str]:
 def _index_line(index: dict[str, Any]) -> str:
     beside = f", {index['scanned_beside']:,} scanned beside" if index["scanned_beside"] else ""
     gone = f", {index['removed']:,} removed since" if index["removed"] else ""
+    if index["kind"] == "none":
+        return f"none, exact: all {index['scanned_beside']:,} stored vectors compared"
     if index["exact"]:
         return f"{index['kind']}, exact: {index['rows']:,} rows compared{beside}{gone}"
     return (

@@ -133,6 +133,10 @@ def _filter(
     where: tuple[str, ...], kinds: tuple[str, ...], path: str | None, since: str | None
 ) -> Filter | str:
     """All of the options as one filter; '' where none was given."""
+    shortcuts = [("--type", kind) for kind in kinds] + [("--path", path), ("--since", since)]
+    for option, value in shortcuts:
+        if value is not None and not value.strip():
+            raise click.UsageError(f"{option} is empty: expected a value, or leave it out")
     if not (where or kinds or path or since):
         return ""
     from searchkit.library.filter_grammar import All, Comparison, Value, parse_filter

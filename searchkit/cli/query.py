@@ -11,6 +11,7 @@ import click
 
 from searchkit.cli import options
 from searchkit.cli.output import clean
+from searchkit.errors import QueryInvalid
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Library
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     flag_value=1,
     type=click.IntRange(min=1),
     metavar="[N]",
-    help="Open the file of hit N, the first if left out, where the passage stands.",
+    help="Open the file of hit N, the first if left out, where the passage stands; after TEXT.",
 )
 @options.library_option
 @options.format_option
@@ -81,17 +82,37 @@ def _queries(text: str | None, file: str | None) -> list[str]:
         assert text is not None
         return [text]
     try:
-        lines = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+        lines = _read(file)
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{file} cannot be read: {error}") from error
-    found = [
-        _query_of(line, f"{file}, line {number}") if file.endswith((".jsonl", ".ndjson")) else line
-        for number, line in enumerate(lines.splitlines(), start=1)
-        if line.strip()
-    ]
+    json_lines = file.endswith((".jsonl", ".ndjson"))
+    found = []
+    # Not splitlines(): JSON may hold what that takes for the end of a line.
+    for number, line in enumerate(lines.replace("\r\n", "\n").split("\n"), start=1):
+        if line.strip():
+            where = f"{file}, line {number}"
+            found.append(_checked(_query_of(line, where) if json_lines else line, where))
     if not found:
         raise click.UsageError(f"{file} holds no query: expected one on each line")
     return found
+
+
+def _read(file: str) -> str:
+    """A file, or what is piped in, in UTF-8."""
+    if file != "-":
+        return Path(file).read_text(encoding="utf-8-sig")
+    piped = getattr(sys.stdin, "buffer", None)  # a terminal's own encoding is not what files are written in
+    return sys.stdin.read() if piped is None else piped.read().decode("utf-8-sig")
+
+
+def _checked(query: str, where: str) -> str:
+    """A query; a mistake in one costs none of the others. Raises: QueryInvalid, naming the line."""
+    from searchkit.collection.query_pipeline import checked_query
+
+    try:
+        return checked_query(query)
+    except QueryInvalid as error:
+        raise QueryInvalid(f"{where}: {error.message}", remedy=error.remedy) from error
 
 
 def _query_of(line: str, where: str) -> str:

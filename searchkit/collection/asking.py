@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from searchkit.arrays import Float32Vector
 from searchkit.collection import hits as making
 from searchkit.collection import recipe
-from searchkit.collection.merging import merged
+from searchkit.collection.merging import POOL, merged
 from searchkit.collection.question import Question, loaded
 from searchkit.collection.searching import Asked, Search
+from searchkit.collection.selecting import MAX_K, Selection, pooled
 from searchkit.embedding.embedder import Embedder
 from searchkit.library import collections as catalogue
 from searchkit.library.collections import StoredCollection
@@ -46,7 +47,6 @@ class Part:
 
     collection: StoredCollection
     profile: Profile
-    k: int
     hits: tuple[Hit, ...]  # one more than the page holds where there are more
     relevant: bool | None
     terms: tuple[Term, ...]
@@ -65,27 +65,45 @@ class Answer:
     parts: Mapping[str, Part]
 
 
+def reranking_of(question: Question, models: Models) -> Reranking | None:
+    """By what the first hits are to be judged again; None by nothing.
+
+    Raises: UsageError: what is said of it contradicts itself. ModelNotFound.
+    """
+    if not question.reranks:
+        return None
+    from searchkit.collection.reranking import settle
+
+    model = None if question.rerank_model is None else str(question.rerank_model)
+    return settle(model, loaded(question.rerank_profile), question.rerank_first, models.is_cross_encoder)
+
+
 def answer(
     db: Database,
     question: Question,
     choices: Sequence[Callable[[Database], StoredCollection]],
     models: Models,
+    again: Reranking | None = None,
 ) -> Answer:
     """Answer a checked question from the Collections that each of `choices` picks.
 
-    Raises: QueryInvalid, FilterInvalid, RecipeMismatch, LibraryError, UsageError, what `choices` and `models`
-    raise.
+    again: by what the first hits are judged again. Raises: QueryInvalid, FilterInvalid, RecipeMismatch,
+    LibraryError, UsageError, what `choices` and `models` raise.
     """
     started = time.perf_counter()
-    alone = len(choices) == 1
-    again = _reranking(question, models) if question.reranks else None
-    # Of several, each gives the pages before as well: which of its hits are on this one is seen afterwards.
-    parts = [_ask(db, question, choose, models, again, alone=alone) for choose in choices]
+    k = question.k or max(question.profile_for(choose(db)).k for choose in choices)
+    selection = question.selection(k)
+    first = None if again is None else again.over(k, question.offset)
+    if len(choices) > 1:  # each gives as many for all pages of an answer: a deeper one would move the others
+        most = pooled(question.offset + k, POOL) if first is None else first
+        selection = replace(selection, k=min(most, MAX_K), offset=0)
+    parts = [_ask(db, question, selection, choose, models, again) for choose in choices]
     mode, found = question.mode, list(parts[0].hits)
-    if not alone:
-        mode, found = merged([part.hits for part in parts])
+    if len(parts) > 1:
+        mode, found = merged(
+            [part.hits for part in parts], judged_alike=again is not None and again.cross_encoder
+        )
         found = found[question.offset :]
-    k = max(part.k for part in parts)
     result = QueryResult(
         query=question.text,
         collection=", ".join(part.collection.name for part in parts),
@@ -94,6 +112,7 @@ def answer(
         mode=mode,
         took_ms=round((time.perf_counter() - started) * 1000, 1),
         relevant=_any_relevant([part.relevant for part in parts]),
+        offset=question.offset,
         more=len(found) > k,
         hits=tuple(found[:k]),
         reranked_by="" if again is None else again.in_words,
@@ -110,30 +129,18 @@ def _any_relevant(verdicts: Sequence[bool | None]) -> bool | None:
     return None if None in verdicts else False
 
 
-def _reranking(question: Question, models: Models) -> Reranking | None:
-    from searchkit.collection.reranking import settle
-
-    model = None if question.rerank_model is None else str(question.rerank_model)
-    return settle(model, loaded(question.rerank_profile), question.rerank_first, models.is_cross_encoder)
-
-
 def _ask(
     db: Database,
     question: Question,
+    selection: Selection,
     choose: Callable[[Database], StoredCollection],
     models: Models,
     again: Reranking | None,
-    *,
-    alone: bool,
 ) -> Part:
     while True:
         watch = Stopwatch()
         chosen = choose(db)
         profile = question.profile_for(chosen)
-        k = profile.k if question.k is None else question.k
-        selection = question.selection(k)
-        if not alone:
-            selection = replace(selection, k=selection.offset + k, offset=0)
         embedder, instruction, vector = None, "", None
         if question.mode in ("hybrid", "vector"):
             embedder = _fitting(chosen, profile, question.model, models)
@@ -141,7 +148,7 @@ def _ask(
             instruction = embedder.instruction_for(profile, "query")
             vector = embedder.embed([question.text], instruction)[0]
             watch.lap("embedding")
-        judge = None if again is None else _judge(again, profile, chosen, models)
+        judge = None if again is None else _judge(again, question, chosen, models)
         asked = Asked(
             text=question.text,
             mode=question.mode,
@@ -159,7 +166,7 @@ def _ask(
             watch.lap("filter and words")
             notices: tuple[str, ...] = ()
             if again is not None and judge is not None:
-                notices = _judged_again(search, again.over(k, question.offset), judge)
+                notices = _judged_again(search, again.over(selection.k, selection.offset), judge)
             found = search.select(selection)[selection.offset :]
             hits = making.hits(
                 db,
@@ -181,7 +188,6 @@ def _ask(
         return Part(
             collection=now,
             profile=profile,
-            k=k,
             hits=tuple(hits),
             relevant=relevant,
             terms=search.words.terms,
@@ -193,15 +199,15 @@ def _ask(
         )
 
 
-def _judge(again: Reranking, profile: Profile, collection: StoredCollection, models: Models) -> Judge:
-    """What judges the first candidates again, opened; the Collection's own model where none is named."""
+def _judge(again: Reranking, question: Question, collection: StoredCollection, models: Models) -> Judge:
+    """What judges the first candidates again, opened; the model of the search itself where none is named."""
     from searchkit.collection.reranking import UnderProfile
 
     if again.model is not None and again.cross_encoder:
         return models.scorer(again.model)
     space = collection.recipe.get("precision") if again.model is None else None
-    embedder = models.embedder(again.model or collection.model, space)
-    return UnderProfile(embedder=embedder, profile=again.profile or profile)
+    embedder = models.embedder(again.model or str(question.model or collection.model), space)
+    return UnderProfile(embedder=embedder, profile=again.profile or question.profile_for(collection))
 
 
 def _judged_again(search: Search, n: int, judge: Judge) -> tuple[str, ...]:

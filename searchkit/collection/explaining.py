@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from searchkit.collection import recovery, relevance
 from searchkit.embedding.embedder import Embedder
 from searchkit.library import collections as catalogue
-from searchkit.library import vectors
 from searchkit.profile import Profile
 from searchkit.records import JsonValue
+from searchkit.vector_index.rescored import FEW_ALLOWED
 
 if TYPE_CHECKING:
     from searchkit.collection.searching import Search
@@ -67,28 +67,27 @@ def _model(search: Search, embedder: Embedder) -> dict[str, JsonValue]:
 
 def _index(search: Search) -> dict[str, JsonValue]:
     """Which index was searched, how, and what of the Collection it does not hold."""
-    removed = len(vectors.removed_passages(search.db, search.collection.collection_id))
     published = catalogue.snapshot(search.db, search.collection.collection_id)
-    total = catalogue.count_passages(search.db, search.collection.collection_id)
     if search.snapshot is None or published is None:
-        return {"kind": "exact", "rows": 0, "exact": True, "removed": 0, "scanned_beside": total}
+        total = catalogue.count_passages(search.db, search.collection.collection_id)
+        return {"kind": "none", "rows": 0, "exact": True, "removed": 0, "scanned_beside": total}
     plan, tuning = recovery.plan_of(published)
-    exact = plan.promised_recall == 1.0
+    removed, beside = recovery.lag(search.db, search.collection, published)
+    allowed = search.request.allowed
+    # What a filter leaves, where that is little, is compared whole.
+    exact = plan.promised_recall == 1.0 or (allowed is not None and len(allowed) <= FEW_ALLOWED)
+    approximate: dict[str, JsonValue] = {
+        "promised_recall": plan.promised_recall,
+        "measured_recall": tuning.measured_recall,
+        "lists": plan.lists,
+        "effort": tuning.effort,
+        "oversampling": tuning.oversampling,
+    }
     return {
         "kind": published.kind,
         "rows": published.rows,
         "exact": exact,
         "removed": removed,
-        "scanned_beside": max(total - published.rows + removed, 0),
-        **(
-            {}
-            if exact
-            else {
-                "promised_recall": plan.promised_recall,
-                "measured_recall": tuning.measured_recall,
-                "lists": plan.lists,
-                "effort": tuning.effort,
-                "oversampling": tuning.oversampling,
-            }
-        ),
+        "scanned_beside": beside,
+        **({} if exact else approximate),
     }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 from searchkit import settings
 from searchkit.collection import hits as making
 from searchkit.collection import recovery
-from searchkit.collection.asking import Answer, Models, answer
+from searchkit.collection.asking import Answer, Models, answer, reranking_of
 from searchkit.collection.info import CollectionInfo, info_of
 from searchkit.collection.models import OpenModels
 from searchkit.collection.question import Options, Question, checked, collections_of, loaded
@@ -177,12 +177,15 @@ class Library:
 
     def _answer(self, text: str, asked: Options) -> Answer:
         question = checked(Question(text=text, **asked))
+        models = Models(self._models.quick, self._models.scorer, self._models.is_cross_encoder)
+        again = reranking_of(question, models)
         with Database.read(self.folder) as db:
             return answer(
                 db,
                 question,
                 [partial(self._chosen, name=name) for name in collections_of(asked)],
-                Models(self._models.quick, self._models.scorer, self._models.is_cross_encoder),
+                models,
+                again,
             )
 
     def similar(
@@ -223,6 +226,8 @@ class Library:
                 if not self._models.has(*model):
                     on_open(model[0])
                 self._models.quick(*model)
+        if (named := asked.get("rerank_model")) is not None and self._models.is_cross_encoder(str(named)):
+            self._models.scorer(str(named))
 
     def with_context(self, hit: Hit, n: int) -> Hit:
         """A Hit with the texts of the n Passages before and after it. Raises: UsageError: it is gone."""

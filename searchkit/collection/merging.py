@@ -10,18 +10,25 @@ from searchkit.records import Hit
 # Of reciprocal rank fusion: Cormack, Clarke and Büttcher 2009.
 RANK_CONSTANT = 60
 
+POOL = 30  # hits of each Collection that one answer is made of, at least
+
 BY_RELEVANCE = "relevance"
 BY_RANK = "reciprocal rank"
+BY_JUDGE = "cross-encoder"
 
 
-def merged(lists: Sequence[Sequence[Hit]]) -> tuple[str, list[Hit]]:
+def merged(lists: Sequence[Sequence[Hit]], *, judged_alike: bool = False) -> tuple[str, list[Hit]]:
     """What hits are ranked by, and all of them in that order, numbered anew; a passage found twice once.
+
+    judged_alike: whether their scores are all a cross-encoder's, which can be compared as they are.
 
     Cosines under two models or two instructions cannot be compared, relevance can: every hit counts as much
     as the most relevant one from it on in its own list, whose order stays. Where a relevance is not known,
     hits count by their ranks, which gives every Collection the same say.
     """
-    if all(hit.relevance is not None for hits in lists for hit in hits):
+    if judged_alike:
+        by, scored = BY_JUDGE, [hit for hits in lists for hit in hits]
+    elif all(hit.relevance is not None for hits in lists for hit in hits):
         by, scored = BY_RELEVANCE, [one for hits in lists for one in _by_relevance(hits)]
     else:
         by, scored = (
@@ -30,7 +37,7 @@ def merged(lists: Sequence[Sequence[Hit]]) -> tuple[str, list[Hit]]:
         )
     best: dict[tuple[object, ...], Hit] = {}
     for hit in scored:
-        place = (hit.metadata.get("source"), hit.document, hit.start, hit.end)
+        place = (f"{hit.metadata.get('source')}/{hit.document}", hit.start, hit.end)
         other = best.get(place)
         if other is None:
             best[place] = hit

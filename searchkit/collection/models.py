@@ -62,5 +62,8 @@ class OpenModels:
         return is_cross_encoder(model)
 
     def _known(self, model: str, space: str | None, runtime: str) -> Embedder | None:
-        ways = ((model, space, known) for known in ("auto", runtime))
-        return next((self._embedders[way] for way in ways if way in self._embedders), None)
+        for (name, known_space, known_runtime), opened in self._embedders.items():
+            fits = space is None or space == known_space
+            if name == model and fits and known_runtime in ("auto", runtime):
+                return opened
+        return None

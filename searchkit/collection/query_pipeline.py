@@ -97,8 +97,8 @@ _NONE: Mapping[int, float] = {}
 class Ranking:
     """The passages of a Collection in the order of a Request, found as far as they are asked for.
 
-    The first n are the same whether n or more are asked for, so that pages fit together; only where words are
-    not enough, and wider ones are matched, the order is made anew.
+    The first n are the same whether n or more are asked for, so that pages fit together. What only the wider
+    words match comes after what the telling ones do.
     snapshot: the Collection's published index, or None to scan the vectors of record.
     To be used within db.one_state().
     """
@@ -118,12 +118,14 @@ class Ranking:
 
     def first(self, n: int) -> list[Candidate]:
         """The n best; fewer only when fewer may be found. Raises: QueryInvalid: match has no meaning."""
+        deep = n
         while len(self._ranked) < n and not self.complete:
             if self._both:
                 self._extend(self._stage)
                 self._stage *= STAGES
             else:
-                self._extend(n)
+                self._extend(deep)
+                deep *= STAGES  # rows of an index may have lost their vectors, in a damaged database
         return self._ranked[:n]
 
     def _extend(self, n: int) -> None:
@@ -141,12 +143,11 @@ class Ranking:
     def _by_words(self, n: int) -> _Found:
         request = self._request
         bm25 = _best_by_words(self._db, self._collection, request, n)
-        if len(bm25) < n and request.wider:
-            self._request = request = replace(request, match=request.wider, wider="")
-            self._ranked.clear()
-            self.widened = True
-            bm25 = _best_by_words(self._db, self._collection, request, n)
-        return _Found(bm25, _NONE, bm25, frozenset(), len(bm25) < n)
+        complete = len(bm25) < n
+        if complete and request.wider:  # then these come first, and the next round looks for all words
+            self._request = replace(request, match=request.wider, wider="")
+            self.widened, complete = True, False
+        return _Found(bm25, _NONE, bm25, frozenset(), complete)
 
     def _take(self, found: _Found, n: int) -> None:
         """Append what was found to what is ranked already, up to n in all."""

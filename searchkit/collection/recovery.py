@@ -84,15 +84,20 @@ def publish_if_due(db: Database, collection: StoredCollection) -> bool:
         except DamagedIndex:
             published = None
     rows = catalogue.count_passages(db, collection.collection_id)
-    gone = vectors.removed_passages(db, collection.collection_id)
-    removed = int((gone <= published.last_passage_id).sum()) if published else 0
-    tail = rows - (published.rows - removed) if published else 0
+    removed, tail = lag(db, collection, published) if published else (0, 0)
     if not snapshot_is_due(
         rows=rows, in_snapshot=published.rows if published else None, tail=tail, removed=removed
     ):
         return False
     publish(db, collection)
     return True
+
+
+def lag(db: Database, collection: StoredCollection, published: StoredSnapshot) -> tuple[int, int]:
+    """How many rows of a snapshot have been removed since, and how many passages it does not hold yet."""
+    gone = vectors.removed_passages(db, collection.collection_id)
+    removed = int((gone <= published.last_passage_id).sum())
+    return removed, catalogue.count_passages(db, collection.collection_id) - (published.rows - removed)
 
 
 def _require_usable(path: Path, published: StoredSnapshot) -> None:

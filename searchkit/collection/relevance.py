@@ -42,8 +42,8 @@ from searchkit.vector_index.protocol import Neighbours, VectorIndex
 
 WORDS_SHARE = 0.4
 SPREAD = 0.07
-RELEVANT = 93.0  # percent: a query whose best hit is below has found nothing relevant
-LOOKED_AT = 10  # hits that are asked whether one is relevant
+RELEVANT = 93.0  # percent: a query none of whose first hits reaches it has found nothing relevant
+LOOKED_AT = 10  # of them
 LEAST_ROOM = 1e-3  # between unrelated questions and a perfect match, where all passages are alike
 CHANGED_SHARE = 0.1  # of the passages: then the Collection is asked again
 
@@ -92,9 +92,11 @@ def is_due(db: Database, collection: StoredCollection) -> bool:
     if known is None:
         return passages > 0
     before, now = Profile.from_dict(known.profile), Profile.from_dict(collection.profile)
-    return before.instruction("query") != now.instruction("query") or (
-        abs(passages - known.passages) > CHANGED_SHARE * known.passages
-    )
+    if before.instruction("query") != now.instruction("query"):
+        return True
+    new = catalogue.count_passages(db, collection.collection_id, after=known.last_passage_id)
+    gone = known.passages + new - passages
+    return max(new, gone) > CHANGED_SHARE * known.passages
 
 
 def calibrate(
@@ -106,8 +108,7 @@ def calibrate(
 ) -> Calibration | None:
     """Ask the unrelated questions. Returns: None for a Collection without passages.
 
-    questions: (len(probes()), dim) float32, embedded under `instruction`; snapshot: what was committed since
-    is not looked at: it is a small part, and the medians hardly feel it.
+    questions: (len(probes()), dim) float32, embedded under `instruction`.
     """
     nearest = _nearest(db, collection, questions, snapshot)
     if not any(len(one.ids) for one in nearest):
@@ -131,6 +132,7 @@ def calibrate(
         profile=collection.profile,
         instruction=instruction,
         passages=catalogue.count_passages(db, collection.collection_id),
+        last_passage_id=catalogue.last_passage_id(db, collection.collection_id),
         nearest=round(middle, 6),
         level=round(float(np.median(best)), 6),
     )
@@ -150,10 +152,17 @@ def _nearest(
     db: Database, collection: StoredCollection, questions: Float32Matrix, snapshot: VectorIndex | None
 ) -> list[Neighbours]:
     removed = vectors.removed_passages(db, collection.collection_id)
-    if snapshot is not None:
-        return snapshot.search(questions, LOOKED_AT, without=removed)
     found = [Neighbours(np.empty(0, np.int64), np.empty(0, np.float32))] * len(questions)
-    record = CollectionVectors(db, collection.collection_id, collection.recipe_id, collection.dim)
+    published = catalogue.snapshot(db, collection.collection_id) if snapshot is not None else None
+    if snapshot is not None:
+        found = snapshot.search(questions, LOOKED_AT, without=removed)
+    record = CollectionVectors(
+        db,
+        collection.collection_id,
+        collection.recipe_id,
+        collection.dim,
+        after=published.last_passage_id if published else 0,
+    )
     for block in record.blocks():
         more = ExactIndex(*block).search(questions, LOOKED_AT, without=removed)
         found = [best_of(pair, LOOKED_AT) for pair in zip(found, more, strict=True)]

@@ -44,21 +44,21 @@ class Reranking:
         return by if self.profile is None else f"{by} under {self.profile.name}"
 
     def over(self, k: int, offset: int = 0) -> int:
-        """How many candidates are judged to show k of them from `offset` on.
+        """How many candidates are judged to show k of them from `offset` on; a ranking of them ends there.
 
         What is shown has always been judged: no page mixes two kinds of scores. So the first page judges
         more than `first` where k is larger; a later page does not, for it would be cut from another order
         than the first was.
 
-        Raises: UsageError: a later page lies beyond the first.
+        Raises: UsageError: a page begins beyond the first.
         """
-        if offset + k <= self.first:
-            return self.first
         if offset == 0:
-            return k
+            return max(self.first, k)
+        if offset < self.first:
+            return self.first
         raise UsageError(
-            f"Hits {offset + 1} to {offset + k} are asked for, but only the first {self.first} are reranked",
-            remedy=f"rerank more: --rerank-first {offset + k}",
+            f"Hits from {offset + 1} on are asked for, but only the first {self.first} are reranked",
+            remedy=f"rerank more, on all pages: --rerank-first {offset + k}",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from searchkit.library.words import words
 if TYPE_CHECKING:
     from searchkit.library.filter_grammar import Filter
     from searchkit.vector_index.protocol import VectorIndex
+
+_OPERATORS = re.compile(r"\b(?:AND|OR|NOT|NEAR)\b")  # of FTS5, which are no words to be marked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +119,9 @@ class Search:
 
 def _words_of(db: Database, mode: str, text: str) -> tuple[WordQuery, WordQuery]:
     """The words of the question, and the full-text expressions that its mode looks for."""
+    plain = _OPERATORS.sub(" ", text) if mode == "fts" else text
     asked = fulltext.expression(
-        db, text, fulltext.MATCHES if mode == "text" else fulltext.MATCHES_BESIDE_VECTORS
+        db, plain, fulltext.MATCHES if mode == "text" else fulltext.MATCHES_BESIDE_VECTORS
     )
     if mode == "fts":
         return asked, WordQuery(words(text), "")

@@ -16,7 +16,7 @@ from searchkit.errors import UsageError
 MAX_K = 10_000
 FURTHER = 4  # times as many candidates are looked at when too few of the first are kept
 # Diversity chooses among this many, and relevance is asked of this many, at least and for each hit wanted.
-# So the first thirty hits come from one pool, whatever pages they are shown on.
+# So the first thirty hits come from one pool, whatever pages they are on.
 POOL = 120
 POOL_PER_HIT = 4
 
@@ -73,9 +73,7 @@ def select(
     """
     pool = wanted.needed
     if wanted.diversity or wanted.relevance is not None:
-        pool = POOL
-        while pool < POOL_PER_HIT * wanted.needed:  # in steps: the pages of one answer share a pool
-            pool *= POOL_PER_HIT
+        pool = max(pooled(POOL_PER_HIT * (wanted.offset + wanted.k), POOL), wanted.needed)
     looked_at = pool
     while True:
         found = kept = first(looked_at)
@@ -90,6 +88,13 @@ def select(
     if wanted.diversity and kept:
         kept = diverse(kept[:pool], wanted.needed, wanted.diversity, vectors)
     return kept[: wanted.needed]
+
+
+def pooled(least: int, pool: int) -> int:
+    """The pool, or as many times as large as it takes, in steps: the pages of one answer share it."""
+    while pool < least:
+        pool *= FURTHER
+    return pool
 
 
 def first_of_each(candidates: Sequence[Candidate], n: int) -> list[Candidate]:

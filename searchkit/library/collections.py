@@ -157,9 +157,16 @@ def counts(db: Database, collection: StoredCollection) -> Counts:
     return Counts(files=files, documents=documents, passages=passages, truncated=truncated)
 
 
-def count_passages(db: Database, collection_id: int) -> int:
-    """Number of passages of a Collection."""
-    return int(db.rows("SELECT count(*) FROM passages WHERE collection_id = ?", (collection_id,))[0][0])
+def count_passages(db: Database, collection_id: int, *, after: int = 0) -> int:
+    """Number of passages of a Collection; after: only of those with a larger id."""
+    counted = "SELECT count(*) FROM passages WHERE collection_id = ? AND passage_id > ?"
+    return int(db.rows(counted, (collection_id, after))[0][0])
+
+
+def last_passage_id(db: Database, collection_id: int) -> int:
+    """The largest id of a Collection's passages; 0 where it has none."""
+    row = db.row("SELECT max(passage_id) FROM passages WHERE collection_id = ?", (collection_id,))
+    return int(row[0] or 0) if row else 0
 
 
 # -------------------------------------------------------------------- sources
@@ -221,6 +228,7 @@ class Calibration:
     profile: Mapping[str, Any]  # that the Collection had when it was asked
     instruction: str  # its query Instruction as the model read it
     passages: int  # that the Collection had then
+    last_passage_id: int  # the largest of theirs
     nearest: float  # cosine of the best passage, in the middle of the questions
     level: float  # strength of the best passage, in the middle of the questions
 
@@ -228,7 +236,8 @@ class Calibration:
 def calibration(db: Database, collection_id: int) -> Calibration | None:
     """The Collection's calibration, or None."""
     row = db.row(
-        "SELECT profile, instruction, passages, nearest, level FROM calibrations WHERE collection_id = ?",
+        """SELECT profile, instruction, passages, last_passage_id, nearest, level FROM calibrations
+           WHERE collection_id = ?""",
         (collection_id,),
     )
     if row is None:
@@ -237,7 +246,14 @@ def calibration(db: Database, collection_id: int) -> Calibration | None:
         profile = json.loads(row[0])
     except ValueError:
         return None  # as if it had not been measured: the next run measures anew
-    return Calibration(profile=profile, instruction=row[1], passages=row[2], nearest=row[3], level=row[4])
+    return Calibration(
+        profile=profile,
+        instruction=row[1],
+        passages=row[2],
+        last_passage_id=row[3],
+        nearest=row[4],
+        level=row[5],
+    )
 
 
 def put_calibration(tx: Transaction, collection_id: int, found: Calibration | None) -> None:
@@ -245,13 +261,15 @@ def put_calibration(tx: Transaction, collection_id: int, found: Calibration | No
     tx.run("DELETE FROM calibrations WHERE collection_id = ?", (collection_id,))
     if found is not None:
         tx.run(
-            """INSERT INTO calibrations (collection_id, profile, instruction, passages, nearest, level)
-               VALUES (?, ?, ?, ?, ?, ?)""",
+            """INSERT INTO calibrations
+                 (collection_id, profile, instruction, passages, last_passage_id, nearest, level)
+               VALUES (?, ?, ?, ?, ?, ?, ?)""",
             (
                 collection_id,
                 json.dumps(dict(found.profile), ensure_ascii=False),
                 found.instruction,
                 found.passages,
+                found.last_passage_id,
                 found.nearest,
                 found.level,
             ),

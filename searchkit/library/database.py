@@ -37,8 +37,9 @@ MIGRATION_POLL_S = 0.05
 MAPPED_BYTES = (2 << 30) - (64 << 10)  # the most that SQLite maps by default
 BUSY_MS = 30_000  # a checkpoint of a large WAL can hold the file this long on a slow disk
 
-# What SQLite's errors about a full-text expression begin with.
-_OF_EXPRESSIONS = ("fts5:", "no such column:", "unterminated string", "unknown special query:")
+# What SQLite says of a file that lacks something. Whatever else it says of a full-text query, which but for
+# its expression is ours, it says of the expression.
+_OF_FILES = ("no such table", "no such module", "no such function", "database schema")
 
 Row = tuple[Any, ...]
 
@@ -173,7 +174,7 @@ class Database:
                 return self._connection.execute(sql, parameters).fetchall()
         except LibraryDamaged as error:
             cause = error.__cause__
-            if not str(cause).startswith(_OF_EXPRESSIONS):
+            if not _is_of_expression(cause):
                 raise
             raise QueryInvalid(
                 f"the full-text expression cannot be read: {cause}",
@@ -304,6 +305,11 @@ def _prepare_for_writing(connection: sqlite3.Connection, folder: Path) -> None:
 
 
 # -------------------------------------------------------------------- errors
+
+
+def _is_of_expression(cause: BaseException | None) -> bool:
+    code = getattr(cause, "sqlite_errorcode", 0)
+    return code == sqlite3.SQLITE_ERROR and not str(cause).startswith(_OF_FILES)
 
 
 def exists(folder: Path) -> bool:

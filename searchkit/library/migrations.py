@@ -113,6 +113,7 @@ def m006_calibrations(tables: Tables) -> None:
              profile       TEXT    NOT NULL,   -- as collections.profile was
              instruction   TEXT    NOT NULL,   -- of the questions, as the model read it
              passages      INTEGER NOT NULL,   -- that the Collection had
+             last_passage_id INTEGER NOT NULL,
              nearest       REAL    NOT NULL,   -- see collection/relevance.py
              level         REAL    NOT NULL
            )"""

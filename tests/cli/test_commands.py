@@ -16,6 +16,7 @@ RESULT_FIELDS = [
         "took_ms",
         "mode",
         "relevant",
+        "offset",
         "more",
         "hits",
         "reranked_by",

@@ -73,4 +73,4 @@ def test_a_mistake_is_said_and_exits_with_2(indexed, options, said):
 
 def test_nothing_found_is_said(indexed):
     code, out, _ = indexed("query", "zebra", "--text")
-    assert code == 0 and "Nothing was found in collection 'company-docs'" in out
+    assert code == 0 and "Nothing was found in 'company-docs'" in out

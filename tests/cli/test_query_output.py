@@ -34,7 +34,7 @@ def test_nothing_relevant_is_said_before_the_hits(indexed):
 
 def test_least_relevance_may_leave_nothing(indexed):
     code, out, _ = indexed("query", "symphonies by Beethoven", "--min-relevance", "93")
-    assert code == 0 and "Nothing was found" in out and ".md" not in out
+    assert code == 0 and "Nothing relevant was found" in out and ".md" not in out
 
 
 def test_context_shows_the_whole_passage(searchkit, tmp_path):
@@ -67,6 +67,23 @@ def test_every_line_of_a_file_is_asked(indexed, tmp_path, name):
     assert code == 0 and out.index("fault X-3") < out.index("03.md") < out.index("fault X-7")
 
 
+def test_only_line_feeds_end_a_query(indexed, tmp_path):
+    write(tmp_path / "q.jsonl", json.dumps({"query": "fault\u2028X-3"}, ensure_ascii=False) + "\r\n")
+    code, out, err = indexed("query", "--queries", tmp_path / "q.jsonl", "--jsonl", "-k", "1")
+    assert (code, err) == (0, "") and json.loads(out)["query"] == "fault\u2028X-3"
+
+
+def test_json_of_many_queries_is_one_list(indexed, tmp_path):
+    write(tmp_path / "q.txt", "fault X-3\nfault X-4\n")
+    code, out, _ = indexed("query", "--queries", tmp_path / "q.txt", "--json", "-k", "1")
+    assert code == 0 and [one["hits"][0]["document"] for one in json.loads(out)] == ["03.md", "04.md"]
+
+
+def test_beyond_the_last_hit_it_is_said_so(indexed):
+    code, out, _ = indexed("query", "gauge", "--offset", "50")
+    assert code == 0 and out.startswith("There are no hits after the first 50 in 'company-docs'.")
+
+
 def test_queries_come_from_stdin(indexed, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("fault X-3\nfault X-4\n"))
     code, out, _ = indexed("query", "--queries", "-", "--format", "csv", "-k", "1")
@@ -82,6 +99,10 @@ def test_queries_come_from_stdin(indexed, monkeypatch):
         (["--queries", "empty.txt"], "holds no query"),
         (["--queries", "bad.jsonl"], "bad.jsonl, line 2 is no JSON"),
         (["--queries", "other.jsonl"], "line 1 has no query"),
+        (["--queries", "dashes.txt"], "dashes.txt, line 2: the query '---' is punctuation only"),
+        (["gauge", "--type", ""], "--type is empty"),
+        (["gauge", "--path", " "], "--path is empty"),
+        (["gauge", "--since", ""], "--since is empty"),
         (["gauge", "--format", "xml"], "'xml' is not one of"),
         (["gauge", "--per-document", "0"], "expected 1 to 10,000"),
         (["gauge", "--text", "--min-relevance", "90"], "relevance is not known in the mode 'text'"),
@@ -91,6 +112,7 @@ def test_a_mistake_is_said(indexed, tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "q.txt", "x")
     write(tmp_path / "empty.txt", "\n \n")
+    write(tmp_path / "dashes.txt", "gauge\n---\nfault\n")
     write(tmp_path / "bad.jsonl", '{"query": "x"}\n{"query"\n')
     write(tmp_path / "other.jsonl", '{"question": "x"}\n')
     code, out, err = indexed("query", *arguments)

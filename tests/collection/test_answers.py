@@ -8,6 +8,8 @@ import pytest
 from searchkit.collection import query_pipeline
 from searchkit.collection.merging import BY_RELEVANCE
 from searchkit.errors import CollectionNotFound, UsageError
+from searchkit.library import fulltext
+from searchkit.library.database import Database
 from tests.collection.conftest import write
 
 FILL = " And so forth until the part is as long as a passage may be." * 9
@@ -91,6 +93,24 @@ def test_all_passages_come_once_however_many_are_asked_for(manual):
         assert len(found) == len(set(found)) == total
 
 
+def test_pages_by_words_fit_together_where_wider_words_are_needed(manual, monkeypatch):
+    """What only the common words match comes after what the telling ones do, on whichever page."""
+    monkeypatch.setattr(fulltext, "MATCHES", 20)
+    query = "pump gauge"
+    whole = manual.query(query, mode="text", k=40)
+    pages = [manual.query(query, mode="text", k=8, offset=offset) for offset in range(0, 40, 8)]
+    assert [i for page in pages for i in ids(page)] == ids(whole) and len(ids(whole)) == 40
+    assert whole.hits[0].document == "pumps.md" and pages[0].hits[0].document == "pumps.md"
+
+
+def test_rows_of_an_index_whose_vectors_are_lost_end_no_query(manual, library_folder):
+    """A damaged database gives fewer hits, as verify says, and no endless search."""
+    with Database.write(library_folder) as db, db.transaction() as tx:
+        tx.run("DELETE FROM vectors WHERE rowid % 3 > 0")
+    for mode in ("vector", "hybrid"):
+        assert 5 <= len(manual.query("gauge shows level of water", mode=mode, k=60).hits) < 60
+
+
 # -------------------------------------------------------------------- several Collections
 
 
@@ -116,11 +136,25 @@ def test_several_collections_give_one_list_by_relevance(two):
             assert scores == sorted(scores, reverse=True)
 
 
-def test_pages_of_several_collections_fit_together(two):
-    query = "fault of the recipe"
-    whole = two.query(query, collection=["gauges", "canteen"], k=20)
-    page = two.query(query, collection=["gauges", "canteen"], k=10, offset=10)
-    assert ids(page) == ids(whole)[10:] and [hit.rank for hit in page.hits] == list(range(11, 21))
+@pytest.mark.parametrize("mode", ["hybrid", "text"])
+def test_pages_of_several_collections_fit_together(two, mode):
+    """A deeper page fetches no other hits than the first: hits count as much as what comes below them."""
+    asked = {"collection": ["gauges", "canteen"], "mode": mode}
+    whole = two.query("fault of the recipe", k=30, **asked)
+    pages = [two.query("fault of the recipe", k=5, offset=offset, **asked) for offset in range(0, 30, 5)]
+    assert [i for page in pages for i in ids(page)] == ids(whole) and len(ids(whole)) == 30
+    assert [hit.rank for page in pages for hit in page.hits] == list(range(1, 31))
+
+
+def test_collections_of_different_profiles_give_as_many_as_the_longest_wants(library, tmp_path):
+    for i in range(12):
+        write(tmp_path / "a" / f"{i}.md", f"Gauge {i} of the river.")
+        write(tmp_path / "b" / f"{i}.md", f"Dish {i} of the canteen.")
+    library.index([tmp_path / "a"], collection="a", profile="faq-retrieval")
+    library.index([tmp_path / "b"], collection="b")
+    assert (library.show("a").profile.k, library.show("b").profile.k) == (5, 10)
+    found = library.query("gauge of the river", collection=["a", "b"])
+    assert [hit.collection for hit in found.hits] == ["a"] * 10
 
 
 def test_nothing_relevant_in_any_of_several(two):

@@ -15,7 +15,7 @@ from searchkit.profile import Instruction, Profile
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
 
-MEASURED = Calibration(profile={}, instruction="", passages=10, nearest=0.25, level=0.1)
+MEASURED = Calibration(profile={}, instruction="", passages=10, last_passage_id=10, nearest=0.25, level=0.1)
 
 
 def test_what_the_middle_unrelated_question_finds_is_at_half():
@@ -118,6 +118,35 @@ def test_it_is_measured_anew_only_after_a_tenth_has_changed(library, handbook, e
         write(handbook / f"more{i}.md", f"Page {i} about pumps.")
     library.index([handbook])
     assert calibration_of(library).passages == 45
+
+
+def test_a_tenth_is_also_what_was_rewritten(library, handbook):
+    """The number of passages says nothing of what they are."""
+    library.index([handbook])
+    before = calibration_of(library)
+    for i in range(3):
+        write(handbook / f"{i:02}.md", f"Dish {i} of the canteen.")
+    library.index([handbook])
+    assert calibration_of(library) == before
+    for i in range(3, 8):
+        write(handbook / f"{i:02}.md", f"Dish {i} of the canteen.")
+    library.index([handbook])
+    assert calibration_of(library).passages == 40 and calibration_of(library) != before
+
+
+def test_what_the_snapshot_does_not_hold_yet_is_asked_too(library, handbook, tmp_path):
+    """A first run of one file, then one of forty: no new snapshot is due, a new measurement is."""
+    write(tmp_path / "one" / "a.md", "A note about nothing.")
+    library.index([tmp_path / "one"])
+    library.index([handbook])
+    assert library.show().snapshot.rows == 1
+    measured = calibration_of(library)
+    with Database.read(library.folder) as db, db.one_state():
+        (collection,) = catalogue.collections(db)
+        embedder = WordEmbedder()
+        instruction = embedder.instruction_for(Profile.from_dict(collection.profile), "query")
+        questions = embedder.embed(relevance.probes(), instruction)
+        assert measured == relevance.calibrate(db, collection, instruction, questions, None)
 
 
 def test_a_library_from_before_is_measured_by_the_next_run(library, handbook, library_folder):

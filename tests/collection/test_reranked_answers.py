@@ -10,6 +10,7 @@ from searchkit.embedding import cross_encoder
 from searchkit.errors import UsageError
 from searchkit.profile import Instruction
 from tests.collection.conftest import write
+from tests.fakes import WordEmbedder
 
 
 @pytest.fixture
@@ -74,8 +75,9 @@ def test_pages_of_a_reranked_answer_fit_together_and_end(notes, longest):
     pages = [notes.query(QUERY, k=5, offset=offset, **asked) for offset in (0, 5, 10, 15)]
     assert [hit.passage_id for page in pages for hit in page.hits] == [hit.passage_id for hit in whole.hits]
     assert not pages[-1].more and pages[0].more
+    assert len(notes.query(QUERY, k=5, offset=18, **asked).hits) == 2
     with pytest.raises(UsageError, match="only the first 20 are reranked"):
-        notes.query(QUERY, k=5, offset=18, **asked)
+        notes.query(QUERY, k=5, offset=20, **asked)
 
 
 def test_more_than_are_usually_judged_are_judged_where_more_are_shown(notes, longest):
@@ -98,9 +100,9 @@ def test_reranked_hits_of_several_collections_keep_their_order(notes, longest, t
     notes.index([tmp_path / "in"], collection="again", profile="wiki-retrieval")
     names = ["company-docs", "again"]
     found = notes.query(QUERY, collection=names, k=10, rerank_model="longest", **ONLY_GAUGES)
-    for name in names:
-        levels = [float(hit.document[:2]) for hit in found.hits if hit.collection == name]
-        assert levels == sorted(levels, reverse=True)
+    levels = [float(hit.document[:2]) for hit in found.hits]
+    assert found.mode == "cross-encoder" and levels == sorted(levels, reverse=True)
+    assert [hit.score for hit in found.hits] == levels
 
 
 def test_what_contradicts_itself_costs_no_model(notes, library_folder):
@@ -117,3 +119,20 @@ def test_a_cross_encoder_is_opened_once(notes, longest, monkeypatch):
     for _ in range(3):
         notes.query(QUERY, rerank_model="longest", **ONLY_GAUGES)
     assert opened == ["longest"]
+
+
+def test_another_place_of_the_model_serves_for_both(notes, library_folder, monkeypatch):
+    """The one that was named, opened once, and not the one that is stored."""
+    opened = []
+
+    def open_model(name):
+        opened.append(name)
+        if name != "moved":
+            raise AssertionError(f"{name} was opened")
+        return WordEmbedder(name)
+
+    monkeypatch.setattr(cross_encoder, "is_cross_encoder", lambda model: False)
+    library = Library(library_folder, open_model=open_model)
+    library.query(QUERY, model="moved", rerank_profile=pumping(notes))
+    library.query(QUERY, model="moved", rerank_model="moved")
+    assert opened == ["moved"]

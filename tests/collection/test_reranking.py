@@ -299,8 +299,9 @@ def test_all_that_is_shown_is_judged(k, offset, expected):
     assert asked.over(k, offset) == expected
 
 
-def test_a_page_beyond_the_reranked_is_refused():
+def test_a_page_that_begins_beyond_the_reranked_is_refused():
     asked = Reranking(first=50, model="ce", profile=None, cross_encoder=True)
-    with pytest.raises(UsageError, match="Hits 46 to 55 are asked for") as caught:
-        asked.over(10, 45)
-    assert caught.value.remedy == "rerank more: --rerank-first 55"
+    assert asked.over(10, 45) == 50  # a shorter last page
+    with pytest.raises(UsageError, match="Hits from 51 on are asked for") as caught:
+        asked.over(10, 50)
+    assert "--rerank-first 60" in caught.value.remedy

@@ -142,7 +142,9 @@ def test_any_text_is_a_query(shared, query):
     found(shared, query.encode("utf-8", "replace").decode("utf-8"))
 
 
-@pytest.mark.parametrize("expression", ['"unclosed', "NEAR(", "nosuch:frost", "a AND", "*"])
+@pytest.mark.parametrize(
+    "expression", ['"unclosed', "NEAR(", "NEAR(a, b)", "NEAR(a b, c)", "nosuch:frost", "a AND", "*"]
+)
 def test_an_expression_that_has_no_meaning_is_refused(shared, expression):
     with pytest.raises(QueryInvalid, match="cannot be read") as caught:
         fulltext.search(shared, 1, expression, 10)
