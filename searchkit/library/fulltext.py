@@ -14,7 +14,7 @@ from searchkit.library.migrations import DROP_FULL_TEXT, FULL_TEXT
 from searchkit.library.words import is_unspaced, words
 
 MAX_WORDS = 64  # of a query: the rarest ones
-CONTEXT_WEIGHT = 1.0  # of title and headings against the text itself
+CONTEXT_WEIGHT = 1.0  # of title and headings (LOG "what are words of title and headings worth?")
 # Words are taken from the rarest on until so many texts match: each costs 2 us, and words that many texts
 # hold change little, beside vectors even less (LOG "which words of a query are looked for?").
 MATCHES = 5_000
