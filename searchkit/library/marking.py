@@ -34,6 +34,10 @@ class Marker:
         self._phrases = {
             place: tuple(_TOKEN.findall(word)) for place, word in enumerate(asked) if place not in self._pairs
         }
+        self._beginning: dict[str, list[int]] = {}  # a part of a word -> the words that begin with it
+        for place, phrase in self._phrases.items():
+            for part in phrase[:1]:
+                self._beginning.setdefault(part, []).append(place)
         self._parts = sorted({part for phrase in self._phrases.values() for part in phrase})
         self._firsts = {_folded(part[:1]) for part in self._parts}
         self._matching: dict[str, frozenset[str]] = {}  # of a token, the parts of words that it matches
@@ -43,8 +47,7 @@ class Marker:
         """For every text the places, among the words asked for, of those that stand in it."""
         split = self._look_up(texts)
         return [
-            {place for place, phrase in self._phrases.items() if next(self._places(phrase, tokens), None)}
-            | _pairs_in(text, self._pairs)
+            self._phrases_in(tokens) | _pairs_in(text, self._pairs)
             for text, tokens in zip(texts, split, strict=True)
         ]
 
@@ -59,6 +62,18 @@ class Marker:
             )
             for text, tokens in zip(texts, split, strict=True)
         ]
+
+    def _phrases_in(self, tokens: Sequence[tuple[str, int, int]]) -> set[int]:
+        there = set().union(*(self._matching[token] for token in {token for token, _, _ in tokens}))
+        found = set()
+        for part in there:
+            for place in self._beginning.get(part, ()):
+                phrase = self._phrases[place]
+                if len(phrase) == 1 or (
+                    there.issuperset(phrase) and next(self._places(phrase, tokens), None) is not None
+                ):
+                    found.add(place)
+        return found
 
     def _places(
         self, phrase: tuple[str, ...], tokens: Sequence[tuple[str, int, int]]
