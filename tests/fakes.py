@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from searchkit.arrays import Float32Matrix
+from searchkit.collection.query_pipeline import Candidate
 from searchkit.embedding.embedder import EmbeddedTexts
+from searchkit.library.documents import StoredPassage
 from searchkit.profile import Profile, Side
 
 DIM = 64
@@ -75,3 +79,25 @@ class InterruptedEmbedder(WordEmbedder):
         if self.texts:
             raise KeyboardInterrupt
         return super().embed_counted(texts, instruction)
+
+
+def a_candidate(passage_id: int, text: str = "", *, document_id: int = 0, **facts: Any) -> Candidate:
+    """A passage that was found, of no Library."""
+    passage = StoredPassage(
+        passage_id=passage_id,
+        document_id=document_id,
+        position=0,
+        document=f"{document_id}.md",
+        kind="text",
+        title="",
+        metadata={},
+        source=Path("/"),
+        heading="",
+        start=0,
+        end=1,
+        page=None,
+        place=None,
+        text=text,
+        context="",
+    )
+    return Candidate(passage=passage, **facts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,10 +25,9 @@ from searchkit.collection.reranking import (
 from searchkit.errors import LibraryDamaged, ModelError, UsageError
 from searchkit.library import collections as catalogue
 from searchkit.library.database import Database
-from searchkit.library.documents import StoredPassage
 from searchkit.library.vectors import CollectionVectors
 from searchkit.profile import Chunking, Instruction, Profile
-from tests.fakes import WordEmbedder
+from tests.fakes import WordEmbedder, a_candidate
 
 NOTES = {
     "clock.md": "# Tower\n\nThe clock was repaired by a watchmaker.\n",
@@ -68,25 +66,8 @@ def profile(name: str, document: str, query: str) -> Profile:
 
 
 def found_at(rank: int, text: str = "", words: float = 0.0, **facts) -> Candidate:
-    passage = StoredPassage(
-        passage_id=100 - rank,
-        document_id=rank,
-        position=0,
-        document=f"{rank}.md",
-        kind="text",
-        title="",
-        metadata={},
-        source=Path("/"),
-        heading="",
-        start=0,
-        end=1,
-        page=None,
-        place=None,
-        text=text,
-        context="",
-    )
     facts = {"cosine": 0.5 - rank / 100, "score": 0.5 - rank / 100 + words, **facts}
-    return Candidate(passage=passage, **facts)
+    return a_candidate(100 - rank, text, document_id=rank, **facts)
 
 
 FOUND = [found_at(rank, text) for rank, text in enumerate(["bees", "rain", "clock", "ferry"], start=1)]

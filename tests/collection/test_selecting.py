@@ -1,35 +1,16 @@
 """From a ranking to the hits of one page."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from searchkit.collection.query_pipeline import Candidate
 from searchkit.collection.selecting import POOL, Selection, diverse, first_of_each, select
 from searchkit.errors import UsageError
-from searchkit.library.documents import StoredPassage
+from tests.fakes import a_candidate
 
 
 def candidate(i, *, score=None, document=0, cosine=0.0):
-    passage = StoredPassage(
-        passage_id=i,
-        document_id=document,
-        position=0,
-        document=f"d{document}",
-        kind="text",
-        title="",
-        metadata={},
-        source=Path("/"),
-        heading="",
-        start=0,
-        end=1,
-        page=None,
-        place=None,
-        text="",
-        context="",
-    )
-    return Candidate(passage=passage, score=1 - i / 1000 if score is None else score, cosine=cosine)
+    score = 1 - i / 1000 if score is None else score
+    return a_candidate(i, document_id=document, score=score, cosine=cosine)
 
 
 def ranking(documents):
