@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,7 +161,7 @@ def finish(db: Database, wait_s: float) -> Proof:
     """Erase the traces of all wishes, prove it, and strike the wishes out. Raises: as `forget` does."""
     wishes, traces = forgotten.pending(db)
     for one in catalogue.collections(db):
-        if len(vectors.removed_passages(db, one.collection_id)):
+        if len(vectors.removed_passages(db, one.collection_id)) or recovery.is_damaged(db, one):
             recovery.publish(db, one)
     recovery.sweep(db)
     if left := superseded(db.folder, catalogue.snapshot_files(db)):
@@ -174,7 +175,8 @@ def finish(db: Database, wait_s: float) -> Proof:
     if wishes:
         with db.transaction() as tx:
             forgotten.settle(tx, wishes)
-        empty_log(db, wait_s)
+        with suppress(LibraryBusy):  # somebody began to read meanwhile; this log holds only that it is done
+            empty_log(db, wait_s=0.0)
     return proof
 
 
@@ -186,7 +188,7 @@ def finish_pending(db: Database) -> None:
     tell("Going on with an interrupted 'forget': the database is written anew.")
     try:
         finish(db, wait_s=0.0)
-    except (LibraryBusy, LibraryNotWritable) as error:
+    except LibraryError as error:  # not even a proof that fails keeps others from writing, and from mending
         tell(f"It is not finished yet: {error.in_one_line}")
 
 

@@ -233,6 +233,15 @@ def test_the_only_row_of_a_table_can_be_forgotten(library, docs):
     assert report.failed == () and report.changed + report.added == 1
 
 
+def test_a_table_with_nothing_but_forgotten_rows_is_no_failure(library, docs):
+    table = write(docs / "one.csv", "name,place\nBob Quellengasse,Legal affairs\n")
+    library.index([docs])
+    library.forget("one.csv#1")
+    write(table, table.read_text() + "\n")
+    (report,) = library.refresh()
+    assert report.failed == () and "1 passage is left out" in " ".join(report.notices)
+
+
 def test_a_file_with_several_documents_goes_whole(library, docs, library_folder):
     write(docs / "staff.csv", "name,place\nBob Quellengasse,Legal affairs\nAnn Wintersteiner,Marketing\n")
     library.index([docs])
@@ -357,6 +366,43 @@ def test_a_reader_does_not_keep_another_writer_from_its_work(library, docs, secr
         write(docs / "more.md", "One more page.")
         assert library.refresh()[0].added == 1
         assert "interrupted 'forget'" in " ".join(library.verify())
+
+
+def test_a_snapshot_that_is_gone_is_made_anew(library, docs, secret, library_folder):
+    """A cache may be deleted: that of another Collection does not stand in the way."""
+    library.index([docs], collection="a")
+    library.index([docs / "vpn.txt"], collection="b")
+    lost = library_folder / library.show("b").snapshot.file
+    lost.unlink()
+    assert library.forget("hr/wintersteiner-besuch.md").proof.snapshots == 2
+    assert library.verify() == []
+
+
+def test_what_cannot_be_proven_keeps_nobody_from_writing(library, docs, secret, library_folder):
+    library.index([docs])
+    write(library_folder / "copy.txt", f"somebody's notes: {SECRET}")
+    with pytest.raises(LibraryDamaged):
+        library.forget("hr/wintersteiner-besuch.md")
+    write(docs / "more.md", "One more page.")
+    assert library.refresh()[0].added == 1 and library.rebuild() == ["company-docs"]
+    assert "interrupted 'forget'" in " ".join(library.verify())
+
+
+def test_a_reader_that_comes_after_the_proof_is_no_error(library, docs, secret, library_folder, monkeypatch):
+    library.index([docs])
+    plain, readers = forgetting._prove, []
+
+    def prove(db, traces):
+        readers.append(Database.read(library_folder))
+        readers[0].rows("BEGIN")
+        readers[0].rows("SELECT count(*) FROM texts")
+        return plain(db, traces)
+
+    monkeypatch.setattr(forgetting, "_prove", prove)
+    assert library.forget("hr/wintersteiner-besuch.md").documents == 1
+    readers[0].close()
+    assert library.verify() == []
+    assert_gone(library_folder)
 
 
 def test_too_little_space_is_said_before_anything_is_done(library, docs, secret, monkeypatch):
