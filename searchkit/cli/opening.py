@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from searchkit.errors import DocumentUnavailable, SearchkitError, UsageError
+from searchkit.paths import path_of
 from searchkit.records import Hit, QueryResult
 
 TEXT = frozenset(("markdown", "text", "code", "row"))  # kinds of Documents that an editor shows
@@ -84,11 +85,7 @@ def file_of(hit: Hit) -> Path:
     source, name = Path(str(hit.metadata.get("source", ""))), hit.document
     if hit.metadata.get("kind") == "row":
         name = name.rpartition("#")[0]
-    if "%" in name:
-        from searchkit.documents.discover import unescape_name  # 0.1 s that few names need
-
-        name = unescape_name(name)
-    return source if source.name == name and not source.is_dir() else source / name  # a source may be a file
+    return path_of(source, name)
 
 
 def command_for(

@@ -9,16 +9,17 @@ file of the Library's folder searched for the fingerprints. Only then is the wis
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from searchkit.collection import recovery
-from searchkit.documents.discover import escape_name
+from searchkit.collection.left_out import content_of
 from searchkit.embedding.progress import tell
 from searchkit.errors import (
     LibraryBusy,
@@ -35,6 +36,7 @@ from searchkit.library.database import BUSY_MS, Database
 from searchkit.library.forgotten import NOTHING, Erased, Held
 from searchkit.library.lock import HOLDER_NAME
 from searchkit.library.traces import Traces, blocks_of, blocks_of_values
+from searchkit.paths import escape_name, names_of, path_of, places
 from searchkit.settings import expanded
 from searchkit.vector_index.container import open_container
 from searchkit.vector_index.protocol import DamagedIndex
@@ -78,28 +80,27 @@ class Forgotten:
 def look_up(db: Database, document: str, collection: StoredCollection | None) -> list[Held]:
     """The files and Documents that a name means: a Document's, a file's, or a path.
 
-    Returns: the same file in one Collection or several; nothing where it is not held but was forgotten, or
-    may be what an interrupted run was forgetting.
+    Returns: the same file in one Collection or several; nothing where it is not held but was forgotten.
     Raises: UsageError: there is none of that name, or files in different places have it.
     """
     within = collection.collection_id if collection else None
-    found = forgotten.held(db, document, within)
-    path = expanded(document).absolute()
-    place = forgotten.place(path.parent, escape_name(path.name))
-    found = found or forgotten.held_at(db, place, within)
-    places = sorted({one.place for one in found})
-    if len(places) > 1:
-        shown = ", ".join(place.decode(errors="replace") for place in places)
+    path = Path(os.path.abspath(expanded(document)))
+    name = document.encode("utf-8", "replace").decode()  # as a path it may be no valid UTF-8
+    found = forgotten.held(db, name, within) or forgotten.held_at(db, path, within)
+    at = sorted({one.places[0] for one in found})
+    if len(at) > 1:
+        shown = ", ".join(place.decode(errors="replace") for place in at)
         raise UsageError(
-            f"{len(places)} files are called '{document}': {shown}",
+            f"{len(at)} files are called '{document}': {shown}",
             remedy="name the one you mean by its path",
         )
-    if not (found or forgotten.wishes(db) or _was_forgotten(db, document, place)):
+    if not (found or _was_forgotten(db, document, path)):
         known = [row[0] for row in db.rows("SELECT DISTINCT name FROM files LIMIT ?", (NAMES_COMPARED,))]
         where = f"collection '{collection.name}'" if collection else f"the Library in {db.folder}"
         raise UsageError(
             f"{where} holds no document '{document}'{near_names(document, known)}",
-            remedy="name it as results do, or by its path; traces of what was removed: searchkit forget",
+            remedy="name it as results do, or by its path; "
+            + (problems(db) or ["traces of what was removed: searchkit forget"])[0],
         )
     return found
 
@@ -114,12 +115,19 @@ def _names(files: Iterable[Held]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.collection for one in files))
 
 
-def _was_forgotten(db: Database, document: str, place: bytes) -> bool:
+def _was_forgotten(db: Database, document: str, path: Path) -> bool:
+    """Whether a file of that name or path was forgotten, or anything of the table that a row's name names."""
     for one in catalogue.collections(db):
         marks = forgotten.marks(db, one.collection_id)
-        roots = [source.root for source in catalogue.sources(db, one.collection_id)]
-        if any(marks.of_place(at) for at in [place, *(forgotten.place(root, document) for root in roots)]):
-            return True
+        named = [(path.parent, escape_name(path.name))]
+        for source in catalogue.sources(db, one.collection_id):
+            named += ((source.root, name) for name in (document, *names_of(source.root, path)))
+        for root, name in named:
+            if marks.of_places(places(root, name)):
+                return True
+            table = name.rpartition("#")[0]
+            if table and marks.within(places(root, table)):
+                return True
     return False
 
 
@@ -150,6 +158,7 @@ def forget(
 
 def begin(db: Database, files: Sequence[Held], *, everywhere: bool) -> Erased:
     """Take Documents out of the tables and note what has to vanish, in one step."""
+    files = [replace(one, now=content_of(path_of(one.root, one.name))) if one.whole else one for one in files]
     db.rows("PRAGMA temp_store = MEMORY")  # else old pages of a large statement go to a file outside
     with db.transaction() as tx:
         erased = forgotten.erase(tx, files, everywhere=everywhere)

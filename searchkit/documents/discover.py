@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,13 +13,11 @@ from types import MappingProxyType
 from searchkit.documents.ignore import IGNORE_FILES, Rules, add_rules, ignored_by_default
 from searchkit.documents.load import is_supported
 from searchkit.errors import UsageError
+from searchkit.paths import escape_name
 from searchkit.records import Failure, SourceFile
 
 # A folder that holds such a file is a Library, no source.
 LIBRARY_FILE, DATABASE_MARK = "library.db", b"SQLite format 3\0"
-
-_LOOKS_ESCAPED = re.compile(r"%(?=25|[89A-F][0-9A-F])")
-_ESCAPED = re.compile(rb"%(25|[89A-F][0-9A-F])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,25 +89,6 @@ def leaves_out(root: Path, path: Path, *, exclude: Sequence[Path] = ()) -> bool:
 
 def _holds_library(folder: Path) -> bool:
     return (folder / LIBRARY_FILE).is_file() and _is_library(str(folder))
-
-
-def escape_name(name: str) -> str:
-    """Return a name in valid UTF-8: other bytes become '%FF', and '%' '%25' where it would mislead."""
-    if not name.isascii():
-        name = "".join(
-            f"%{ord(char) - 0xDC00:02X}" if "\udc80" <= char <= "\udcff" else char for char in _guarded(name)
-        )
-        return name.encode("utf-8", "replace").decode("utf-8")
-    return _guarded(name)
-
-
-def unescape_name(name: str) -> str:
-    """Return the name that `escape_name` was given, as the file system spells it."""
-    return os.fsdecode(_ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), os.fsencode(name)))
-
-
-def _guarded(name: str) -> str:
-    return _LOOKS_ESCAPED.sub("%25", name) if "%" in name else name
 
 
 class _Walk:

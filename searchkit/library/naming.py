@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchkit.library.database import Database
+from searchkit.paths import path_of
 
 _DOCUMENTS = """SELECT d.document_id, d.name, f.name, s.root
     FROM sources s CROSS JOIN files f USING (source_id) CROSS JOIN documents d USING (file_id)
@@ -27,11 +28,6 @@ class NamedDocument:
     def path(self) -> Path:
         """Where its file lies."""
         return path_of(self.source, self.file)
-
-
-def path_of(source: Path, file: str) -> Path:
-    """Where a file of a source lies; a source may be a single file, which its own name leads to."""
-    return source if source.name == file and not source.is_dir() else source / file
 
 
 def documents_named(db: Database, collection_id: int, name: str) -> list[NamedDocument]:
