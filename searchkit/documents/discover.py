@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -71,7 +71,7 @@ def leaves_out(root: Path, path: Path, *, exclude: Sequence[Path] = ()) -> bool:
     parts = path.relative_to(root).parts
     try:
         for i, part in enumerate(parts, 1):
-            if folder.is_dir() and (_identity(folder.stat()) in excluded or _holds_library(folder)):
+            if _is_shut(folder, excluded):
                 return True
             if i == len(parts) and part in IGNORE_FILES:
                 return False
@@ -82,9 +82,14 @@ def leaves_out(root: Path, path: Path, *, exclude: Sequence[Path] = ()) -> bool:
             if _is_ignored(name, rules, folder=i < len(parts) or folder.is_dir()):
                 return True
             prefix = f"{name}/"
-        return folder.is_file() and not is_supported(folder.name)
+        # Where no system tells of single files, the folder itself is what changed.
+        return _is_shut(folder, excluded) or (folder.is_file() and not is_supported(folder.name))
     except OSError:
         return False  # a look at everything will say why
+
+
+def _is_shut(folder: Path, excluded: Collection[tuple[int, int]]) -> bool:
+    return folder.is_dir() and (_identity(folder.stat()) in excluded or _holds_library(folder))
 
 
 def _holds_library(folder: Path) -> bool:
