@@ -30,7 +30,7 @@ def documents_meant(
     Raises: UsageError: nothing is called so, or several files are.
     """
     if isinstance(asked, Hit):
-        return [_of_hit(db, asked)]
+        return [_of_hit(db, collection, asked)]
     name = str(asked)
     found = naming.documents_named(db, collection.collection_id, name)
     if not found:
@@ -47,10 +47,15 @@ def documents_meant(
     return found
 
 
-def _of_hit(db: Database, hit: Hit) -> NamedDocument:
+def _of_hit(db: Database, collection: StoredCollection, hit: Hit) -> NamedDocument:
     found = naming.document_of(db, hit.passage_id)
     if found is None:
         raise gone(hit)
+    if found.collection_id != collection.collection_id:
+        raise UsageError(
+            f"the hit '{hit.document}' is none of collection '{collection.name}'",
+            remedy="ask the collection that it was found in, or name a document of this one",
+        )
     return found
 
 

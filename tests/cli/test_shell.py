@@ -109,7 +109,7 @@ def test_without_its_model_it_still_goes_by_words(shell, monkeypatch):
 )
 def test_a_mistake_is_said_and_the_shell_goes_on(shell, lines, said):
     code, out, err = shell(*lines, ":mode text", ":min-relevance", ":where", "parental")
-    assert code == 0 and said in err and "\n  " in err.split("Error: ", 1)[1]
+    assert code == 1 and said in err and "\n  " in err.split("Error: ", 1)[1]
     assert "leave.md" in out.splitlines()[-4] and err.count("Error: ") == 1
 
 
