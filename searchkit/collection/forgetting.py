@@ -10,12 +10,14 @@ file of the Library's folder searched for the fingerprints. Only then is the wis
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
-import tempfile
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from searchkit.collection import recovery
@@ -30,11 +32,10 @@ from searchkit.errors import (
     near_names,
 )
 from searchkit.library import collections as catalogue
-from searchkit.library import forgotten, fulltext, vectors
+from searchkit.library import forgotten, fulltext, lock, vectors
 from searchkit.library.collections import StoredCollection
-from searchkit.library.database import BUSY_MS, Database
+from searchkit.library.database import BUSY_MS, Database, temporary_folder
 from searchkit.library.forgotten import NOTHING, Erased, Held
-from searchkit.library.lock import HOLDER_NAME
 from searchkit.library.traces import Traces, blocks_of, blocks_of_values
 from searchkit.paths import escape_name, names_of, path_of, places
 from searchkit.settings import expanded
@@ -42,9 +43,13 @@ from searchkit.vector_index.container import open_container
 from searchkit.vector_index.protocol import DamagedIndex
 from searchkit.vector_index.snapshot import superseded
 
+COMMAND = "searchkit forget"  # as others see it: a command line would name what is forgotten
 POLL_S = 0.1
 AGAIN = "when it is done, go on with: searchkit forget"
 NAMES_COMPARED = 5_000
+PAUSE_S = 60.0  # between attempts of one process that writes often: each writes the database anew
+
+_not_before: dict[Path, float] = {}  # Library -> when an interrupted 'forget' is gone on with at the earliest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +173,7 @@ def begin(db: Database, files: Sequence[Held], *, everywhere: bool) -> Erased:
 
 def finish(db: Database, wait_s: float) -> Proof:
     """Erase the traces of all wishes, prove it, and strike the wishes out. Raises: as `forget` does."""
+    noted = lock.note(db.folder, COMMAND)
     wishes, traces = forgotten.pending(db)
     for one in catalogue.collections(db):
         if len(vectors.removed_passages(db, one.collection_id)) or recovery.is_damaged(db, one):
@@ -180,7 +186,7 @@ def finish(db: Database, wait_s: float) -> Proof:
     _require_space(db)
     db.rows("VACUUM")
     empty_log(db, wait_s)
-    proof = _prove(db, traces)
+    proof = _prove(db, traces, noted)
     if wishes:
         with db.transaction() as tx:
             forgotten.settle(tx, wishes)
@@ -194,11 +200,18 @@ def finish_pending(db: Database) -> None:
 
     Called by everything that writes, first.
     """
-    tell("Going on with an interrupted 'forget': the database is written anew.")
+    if time.monotonic() < _not_before.get(db.folder, 0.0):
+        return
     try:
+        empty_log(db, wait_s=0.0)  # while somebody reads an old state all the rest would be in vain
+        tell("Going on with an interrupted 'forget': the database is written anew.")
         finish(db, wait_s=0.0)
     except LibraryError as error:  # not even a proof that fails keeps others from writing, and from mending
-        tell(f"It is not finished yet: {error.in_one_line}")
+        _not_before[db.folder] = time.monotonic() + PAUSE_S
+        tell(f"An interrupted 'forget' is not finished yet: {error.in_one_line}")
+    finally:
+        with suppress(LibraryNotWritable):  # who writes will meet that, too
+            lock.note(db.folder, shlex.join(sys.argv))
 
 
 def problems(db: Database) -> list[str]:
@@ -238,7 +251,7 @@ def _require_space(db: Database) -> None:
     )
     needed = (pages - free) * size
     folders = {db.folder.stat().st_dev: [db.folder]}
-    temporary = Path(tempfile.gettempdir())
+    temporary = temporary_folder()
     folders.setdefault(temporary.stat().st_dev, []).append(temporary)
     for shared in folders.values():
         wanted, free_there = needed * len(shared), shutil.disk_usage(shared[0]).free
@@ -253,16 +266,16 @@ def _require_space(db: Database) -> None:
 # -------------------------------------------------------------------- proving
 
 
-def _prove(db: Database, traces: Traces) -> Proof:
-    """Search every file of the folder. Raises: LibraryDamaged: something is still there."""
-    paths = sorted(
-        path for path in db.folder.iterdir() if path.is_file() and path.name != HOLDER_NAME
-    )  # the note of who writes holds this very command, and goes with it
+def _prove(db: Database, traces: Traces, noted: bytes) -> Proof:
+    """Search every file of the folder. noted: what stands in the note of who writes, and came from nowhere.
+
+    Raises: LibraryDamaged: something is still there.
+    """
+    paths = sorted(path for path in db.folder.iterdir() if path.is_file())
     found = {path: traces.among(_read(path)) for path in paths}
     all_found = _together(traces, found.values())
-    explained = (
-        all_found.among(blocks_of_values(forgotten.stored_values(db))) if len(all_found) else all_found
-    )
+    known = blocks_of_values(chain([noted], forgotten.stored_values(db)))
+    explained = all_found.among(known) if len(all_found) else all_found
     for path, here in found.items():
         if len(here.without(explained)):
             raise LibraryDamaged(

@@ -79,7 +79,7 @@ def test_without_its_model_it_still_goes_by_words(shell, monkeypatch):
 
     monkeypatch.setattr(Library.__init__, "__kwdefaults__", {"open_model": broken})
     code, out, err = shell("laptop", ":mode text", "laptop")
-    assert code == 0 and err.count("Error: the model is broken\n  mend it") == 2 and "laptop.md" in out
+    assert code == 1 and err.count("Error: the model is broken\n  mend it") == 2 and "laptop.md" in out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import sys
 import zlib
 
 import numpy as np
@@ -292,17 +293,67 @@ def test_a_reader_that_comes_after_the_proof_is_no_error(library, docs, secret, 
     library.index([docs])
     plain, readers = forgetting._prove, []
 
-    def prove(db, traces):
+    def prove(db, *how):
         readers.append(Database.read(library_folder))
         readers[0].rows("BEGIN")
         readers[0].rows("SELECT count(*) FROM texts")
-        return plain(db, traces)
+        return plain(db, *how)
 
     monkeypatch.setattr(forgetting, "_prove", prove)
     assert library.forget("hr/wintersteiner-besuch.md").documents == 1
     readers[0].close()
     assert library.verify() == []
     assert_gone(library_folder)
+
+
+def test_no_note_names_what_is_forgotten(library, docs, secret, library_folder, monkeypatch):
+    """Not even for as long as it takes: the process may be killed meanwhile, and the note be left."""
+    library.index([docs])
+    seen, plain = [], forgetting.begin
+    monkeypatch.setattr(sys, "argv", ["searchkit", "forget", "hr/wintersteiner-besuch.md"])
+
+    def begin(*args, **how):
+        seen.append((library_folder / "writer.json").read_text())
+        return plain(*args, **how)
+
+    monkeypatch.setattr(forgetting, "begin", begin)
+    write(docs / "note.md", "# searchkit forget\n\nWhat the note itself says is not taken for a trace.")
+    library.index([docs])
+    library.forget("note.md")
+    library.forget("hr/wintersteiner-besuch.md")
+    assert len(seen) == 2 and '"searchkit forget"' in seen[1] and "besuch" not in "".join(seen)
+
+
+def test_a_frequent_writer_does_not_try_to_finish_each_time(library, docs, library_folder, monkeypatch):
+    library.index([docs])
+    write(library_folder / "copy.txt", "Parental leave lasts fourteen weeks at full pay.")
+    with pytest.raises(LibraryDamaged):
+        library.forget("hr/leave.md")
+    tried, plain = [], forgetting.finish
+    monkeypatch.setattr(forgetting, "finish", lambda *args, **how: tried.append(args) or plain(*args, **how))
+    for _ in range(3):
+        library.refresh()
+    assert len(tried) == 1
+    with Database.read(library_folder) as reader, reader.one_state():
+        reader.rows("SELECT count(*) FROM texts")
+        write(docs / "new.md", "A new page.")
+        monkeypatch.setattr(forgetting, "PAUSE_S", 0.0)
+        forgetting._not_before.clear()
+        library.refresh()
+        library.refresh()
+    assert len(tried) == 2  # the second saw at once that it would be in vain
+
+
+def test_space_is_looked_for_where_sqlite_will_want_it(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "second"))
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path / "first"))
+    assert database.temporary_folder() == tmp_path / "first"
+    (tmp_path / "first").rmdir()
+    assert database.temporary_folder() == tmp_path / "second"
+    (tmp_path / "second").rmdir()
+    assert database.temporary_folder().is_dir()
 
 
 def test_too_little_space_is_said_before_anything_is_done(library, docs, secret, monkeypatch):
