@@ -9,13 +9,16 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from searchkit.errors import DocumentUnavailable, SearchkitError, UsageError
+from searchkit.paths import path_of
 from searchkit.records import Hit, QueryResult
 
 TEXT = frozenset(("markdown", "text", "code", "row"))  # kinds of Documents that an editor shows
@@ -84,11 +87,7 @@ def file_of(hit: Hit) -> Path:
     source, name = Path(str(hit.metadata.get("source", ""))), hit.document
     if hit.metadata.get("kind") == "row":
         name = name.rpartition("#")[0]
-    if "%" in name:
-        from searchkit.documents.discover import unescape_name  # 0.1 s that few names need
-
-        name = unescape_name(name)
-    return source if source.name == name and not source.is_dir() else source / name  # a source may be a file
+    return path_of(source, name)
 
 
 def command_for(
@@ -164,7 +163,8 @@ def _run(command: Sequence[str], *, wait: bool) -> None:
             remedy="name another editor, for example with: export EDITOR=nano",
         ) from error
     try:
-        code = running.wait(timeout=None if wait else GIVE_UP_WAITING_S)
+        with _ctrl_c_is_for(wait):
+            code = running.wait(timeout=None if wait else GIVE_UP_WAITING_S)
     except subprocess.TimeoutExpired:  # somebody has to ask how it ended, or it stays in the system's lists
         threading.Thread(target=running.wait, daemon=True).start()
         return
@@ -173,3 +173,19 @@ def _run(command: Sequence[str], *, wait: bool) -> None:
             f"{Path(command[0]).name} could not open {command[-1]}: it ended with exit code {code}",
             remedy="open the file by hand, or name another editor in the variable EDITOR",
         )
+
+
+@contextmanager
+def _ctrl_c_is_for(editor: bool) -> Iterator[None]:
+    """Leave Ctrl-C to an editor that shares the terminal: it is not the end of waiting.
+
+    Set only once that runs, for a program is started with the signals that we ignore.
+    """
+    if not editor or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -38,7 +38,7 @@ HISTORY_FILE = "shell-history"
 @click.option("--no-history", is_flag=True, help="Neither read nor keep what is typed.")
 @options.library_option
 @click.pass_context
-def shell_command(context: click.Context, library: Library, asked: dict[str, Any], no_history: bool) -> None:
+def shell_command(context: click.Context, library: Library, asked: dict[str, Any], no_history: bool) -> int:
     """Ask one question after another; the model is loaded once.
 
     \b
@@ -48,6 +48,7 @@ def shell_command(context: click.Context, library: Library, asked: dict[str, Any
 
     The options say how queries are asked until a command changes that; :help lists the commands. Ctrl-C
     leaves a line or a query, Ctrl-D the shell. What is typed is kept for the arrow keys, in the user's cache.
+    Lines from a file are all tried; the exit code is 1 if one of them failed.
     """
     if asked["offset"]:
         raise UsageError(
@@ -55,11 +56,13 @@ def shell_command(context: click.Context, library: Library, asked: dict[str, Any
         )
     shell = Shell(library, asked, where=_as_written(context.params))
     shell.load()
+    if hasattr(sys.stdin, "reconfigure"):  # a byte that is no UTF-8 must not end it
+        sys.stdin.reconfigure(errors="replace")
     if sys.stdin.isatty() and sys.stdout.isatty():
         say(":help lists the commands, Ctrl-D ends")
         _talk(shell, None if no_history else History(cache_folder() / HISTORY_FILE))
-    else:
-        _read(shell)
+        return 0
+    return 0 if _read(shell) else 1
 
 
 def _as_written(given: Mapping[str, Any]) -> str:
@@ -103,17 +106,17 @@ def _readline() -> ModuleType | None:
     return readline
 
 
-def _read(shell: Shell) -> None:
-    """Take lines from a file or a program until there are no more."""
-    if hasattr(sys.stdin, "reconfigure"):
-        sys.stdin.reconfigure(errors="replace")
+def _read(shell: Shell) -> bool:
+    """Take lines from a file or a program until there are no more. Returns: whether none failed."""
+    well = True
     with suppress(EOFError):
         for line in sys.stdin:
-            _obey(shell, line.removesuffix("\n"))
+            well &= _obey(shell, line.removesuffix("\n"))
+    return well
 
 
-def _obey(shell: Shell, line: str) -> None:
-    """Answer a line, or say what is wrong with it. Raises: EOFError: it ends the shell."""
+def _obey(shell: Shell, line: str) -> bool:
+    """Answer a line, or say what is wrong with it and return False. Raises: EOFError: it ends the shell."""
     try:
         if line.startswith(":"):
             name, _, argument = line[1:].strip().partition(" ")
@@ -122,6 +125,8 @@ def _obey(shell: Shell, line: str) -> None:
             shell.ask(line)
     except SearchkitError as error:
         say_error(error)
+        return False
+    return True
 
 
 # -------------------------------------------------------------------- the state between two lines

@@ -9,15 +9,19 @@ file of the Library's folder searched for the fingerprints. Only then is the wis
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
-import tempfile
+import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from searchkit.collection import recovery
-from searchkit.documents.discover import escape_name
+from searchkit.collection.left_out import content_of
 from searchkit.embedding.progress import tell
 from searchkit.errors import (
     LibraryBusy,
@@ -28,20 +32,24 @@ from searchkit.errors import (
     near_names,
 )
 from searchkit.library import collections as catalogue
-from searchkit.library import forgotten, fulltext, vectors
+from searchkit.library import forgotten, fulltext, lock, vectors
 from searchkit.library.collections import StoredCollection
-from searchkit.library.database import BUSY_MS, Database
+from searchkit.library.database import BUSY_MS, Database, temporary_folder
 from searchkit.library.forgotten import NOTHING, Erased, Held
-from searchkit.library.lock import HOLDER_NAME
 from searchkit.library.traces import Traces, blocks_of, blocks_of_values
+from searchkit.paths import escape_name, names_of, path_of, places
 from searchkit.settings import expanded
 from searchkit.vector_index.container import open_container
 from searchkit.vector_index.protocol import DamagedIndex
 from searchkit.vector_index.snapshot import superseded
 
+COMMAND = "searchkit forget"  # as others see it: a command line would name what is forgotten
 POLL_S = 0.1
 AGAIN = "when it is done, go on with: searchkit forget"
 NAMES_COMPARED = 5_000
+PAUSE_S = 60.0  # between attempts of one process that writes often: each writes the database anew
+
+_not_before: dict[Path, float] = {}  # Library -> when an interrupted 'forget' is gone on with at the earliest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,28 +85,27 @@ class Forgotten:
 def look_up(db: Database, document: str, collection: StoredCollection | None) -> list[Held]:
     """The files and Documents that a name means: a Document's, a file's, or a path.
 
-    Returns: the same file in one Collection or several; nothing where it is not held but was forgotten, or
-    may be what an interrupted run was forgetting.
+    Returns: the same file in one Collection or several; nothing where it is not held but was forgotten.
     Raises: UsageError: there is none of that name, or files in different places have it.
     """
     within = collection.collection_id if collection else None
-    found = forgotten.held(db, document, within)
-    path = expanded(document).absolute()
-    place = forgotten.place(path.parent, escape_name(path.name))
-    found = found or forgotten.held_at(db, place, within)
-    places = sorted({one.place for one in found})
-    if len(places) > 1:
-        shown = ", ".join(place.decode(errors="replace") for place in places)
+    path = Path(os.path.abspath(expanded(document)))
+    name = document.encode("utf-8", "replace").decode()  # as a path it may be no valid UTF-8
+    found = forgotten.held(db, name, within) or forgotten.held_at(db, path, within)
+    at = sorted({one.places[0] for one in found})
+    if len(at) > 1:
+        shown = ", ".join(place.decode(errors="replace") for place in at)
         raise UsageError(
-            f"{len(places)} files are called '{document}': {shown}",
+            f"{len(at)} files are called '{document}': {shown}",
             remedy="name the one you mean by its path",
         )
-    if not (found or forgotten.wishes(db) or _was_forgotten(db, document, place)):
+    if not (found or _was_forgotten(db, document, path)):
         known = [row[0] for row in db.rows("SELECT DISTINCT name FROM files LIMIT ?", (NAMES_COMPARED,))]
         where = f"collection '{collection.name}'" if collection else f"the Library in {db.folder}"
         raise UsageError(
             f"{where} holds no document '{document}'{near_names(document, known)}",
-            remedy="name it as results do, or by its path; traces of what was removed: searchkit forget",
+            remedy="name it as results do, or by its path; "
+            + (problems(db) or ["traces of what was removed: searchkit forget"])[0],
         )
     return found
 
@@ -113,12 +120,19 @@ def _names(files: Iterable[Held]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.collection for one in files))
 
 
-def _was_forgotten(db: Database, document: str, place: bytes) -> bool:
+def _was_forgotten(db: Database, document: str, path: Path) -> bool:
+    """Whether a file of that name or path was forgotten, or anything of the table that a row's name names."""
     for one in catalogue.collections(db):
         marks = forgotten.marks(db, one.collection_id)
-        roots = [source.root for source in catalogue.sources(db, one.collection_id)]
-        if any(marks.of_place(at) for at in [place, *(forgotten.place(root, document) for root in roots)]):
-            return True
+        named = [(path.parent, escape_name(path.name))]
+        for source in catalogue.sources(db, one.collection_id):
+            named += ((source.root, name) for name in (document, *names_of(source.root, path)))
+        for root, name in named:
+            if marks.of_places(places(root, name)):
+                return True
+            table = name.rpartition("#")[0]
+            if table and marks.within(places(root, table)):
+                return True
     return False
 
 
@@ -149,6 +163,7 @@ def forget(
 
 def begin(db: Database, files: Sequence[Held], *, everywhere: bool) -> Erased:
     """Take Documents out of the tables and note what has to vanish, in one step."""
+    files = [replace(one, now=content_of(path_of(one.root, one.name))) if one.whole else one for one in files]
     db.rows("PRAGMA temp_store = MEMORY")  # else old pages of a large statement go to a file outside
     with db.transaction() as tx:
         erased = forgotten.erase(tx, files, everywhere=everywhere)
@@ -158,9 +173,10 @@ def begin(db: Database, files: Sequence[Held], *, everywhere: bool) -> Erased:
 
 def finish(db: Database, wait_s: float) -> Proof:
     """Erase the traces of all wishes, prove it, and strike the wishes out. Raises: as `forget` does."""
+    noted = lock.note(db.folder, COMMAND)
     wishes, traces = forgotten.pending(db)
     for one in catalogue.collections(db):
-        if len(vectors.removed_passages(db, one.collection_id)):
+        if len(vectors.removed_passages(db, one.collection_id)) or recovery.is_damaged(db, one):
             recovery.publish(db, one)
     recovery.sweep(db)
     if left := superseded(db.folder, catalogue.snapshot_files(db)):
@@ -170,11 +186,12 @@ def finish(db: Database, wait_s: float) -> Proof:
     _require_space(db)
     db.rows("VACUUM")
     empty_log(db, wait_s)
-    proof = _prove(db, traces)
+    proof = _prove(db, traces, noted)
     if wishes:
         with db.transaction() as tx:
             forgotten.settle(tx, wishes)
-        empty_log(db, wait_s)
+        with suppress(LibraryBusy):  # somebody began to read meanwhile; this log holds only that it is done
+            empty_log(db, wait_s=0.0)
     return proof
 
 
@@ -183,11 +200,18 @@ def finish_pending(db: Database) -> None:
 
     Called by everything that writes, first.
     """
-    tell("Going on with an interrupted 'forget': the database is written anew.")
+    if time.monotonic() < _not_before.get(db.folder, 0.0):
+        return
     try:
+        empty_log(db, wait_s=0.0)  # while somebody reads an old state all the rest would be in vain
+        tell("Going on with an interrupted 'forget': the database is written anew.")
         finish(db, wait_s=0.0)
-    except (LibraryBusy, LibraryNotWritable) as error:
-        tell(f"It is not finished yet: {error.in_one_line}")
+    except LibraryError as error:  # not even a proof that fails keeps others from writing, and from mending
+        _not_before[db.folder] = time.monotonic() + PAUSE_S
+        tell(f"An interrupted 'forget' is not finished yet: {error.in_one_line}")
+    finally:
+        with suppress(LibraryNotWritable):  # who writes will meet that, too
+            lock.note(db.folder, shlex.join(sys.argv))
 
 
 def problems(db: Database) -> list[str]:
@@ -227,7 +251,7 @@ def _require_space(db: Database) -> None:
     )
     needed = (pages - free) * size
     folders = {db.folder.stat().st_dev: [db.folder]}
-    temporary = Path(tempfile.gettempdir())
+    temporary = temporary_folder()
     folders.setdefault(temporary.stat().st_dev, []).append(temporary)
     for shared in folders.values():
         wanted, free_there = needed * len(shared), shutil.disk_usage(shared[0]).free
@@ -242,16 +266,16 @@ def _require_space(db: Database) -> None:
 # -------------------------------------------------------------------- proving
 
 
-def _prove(db: Database, traces: Traces) -> Proof:
-    """Search every file of the folder. Raises: LibraryDamaged: something is still there."""
-    paths = sorted(
-        path for path in db.folder.iterdir() if path.is_file() and path.name != HOLDER_NAME
-    )  # the note of who writes holds this very command, and goes with it
+def _prove(db: Database, traces: Traces, noted: bytes) -> Proof:
+    """Search every file of the folder. noted: what stands in the note of who writes, and came from nowhere.
+
+    Raises: LibraryDamaged: something is still there.
+    """
+    paths = sorted(path for path in db.folder.iterdir() if path.is_file())
     found = {path: traces.among(_read(path)) for path in paths}
     all_found = _together(traces, found.values())
-    explained = (
-        all_found.among(blocks_of_values(forgotten.stored_values(db))) if len(all_found) else all_found
-    )
+    known = blocks_of_values(chain([noted], forgotten.stored_values(db)))
+    explained = all_found.among(known) if len(all_found) else all_found
     for path, here in found.items():
         if len(here.without(explained)):
             raise LibraryDamaged(

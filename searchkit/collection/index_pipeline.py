@@ -84,7 +84,7 @@ class _Finished:
     source_id: int
     file: FileToRead
     sha256: bytes
-    documents: Sequence[DocumentRow]
+    documents: Sequence[DocumentRow] | None  # None: those stored stay
     failures: Sequence[Failure]
 
 
@@ -200,7 +200,7 @@ class IndexPipeline:
             self._commit()
 
     def _take_file(self, source_id: int, one: FileRead) -> None:
-        documents = tuple(self._documents) if one.keep else ()
+        documents = self._documents_of(one)
         self._documents.clear()
         self._passages.clear()
         self.tally.failed += one.failures
@@ -216,9 +216,19 @@ class IndexPipeline:
                 failures=one.failures,
             )
         )
-        self._finished_passages += sum(len(row.passages) for row in documents)
+        self._finished_passages += sum(len(row.passages) for row in documents or ())
         if self._finished_passages >= LARGEST_COMMIT:
             self._commit()
+
+    def _documents_of(self, one: FileRead) -> tuple[DocumentRow, ...] | None:
+        """What a file holds now; None where what is stored stays."""
+        if one.keep:
+            return tuple(self._documents)
+        before = one.file.replaces
+        # Read once and not this time: the file is the same, so it is the reader that has become worse.
+        if one.failures and before is not None and before.documents and before.state.sha256 == one.sha256:
+            return None
+        return ()
 
     # ---------------------------------------------------------------- writing
 
@@ -257,6 +267,7 @@ class IndexPipeline:
         for done in self._finished:
             self._count_file(done.file)
             had_documents = done.file.replaces is not None and done.file.replaces.documents > 0
+            self.tally.unchanged += done.documents is None
             if done.documents:
                 self.tally.changed += had_documents
                 self.tally.added += not had_documents

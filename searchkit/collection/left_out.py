@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from functools import partial
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from searchkit.collection.reading import Takes
-from searchkit.documents.discover import escape_name
 from searchkit.documents.load import sha256_of
 from searchkit.errors import DocumentError
+from searchkit.library import collections as catalogue
 from searchkit.library import forgotten
 from searchkit.library.database import Database
 from searchkit.library.forgotten import Marks
+from searchkit.paths import escape_name, names_of, places
 from searchkit.records import SourceFile
 
 NAMES_SHOWN = 3
@@ -26,6 +28,7 @@ class LeftOut:
         self._files: list[str] = []
         self._passages = 0
         self._texts_of: dict[tuple[Path, str], frozenset[bytes]] = {}
+        self._real: Callable[[Path], str] = cache(os.path.realpath)  # one folder holds many files
 
     def sifted(
         self, root: Path, files: Sequence[SourceFile], stored: Collection[str]
@@ -42,7 +45,7 @@ class LeftOut:
         return kept
 
     def _is_forgotten(self, root: Path, file: SourceFile, stored: Collection[str]) -> bool:
-        if self._marks.of_place(forgotten.place(root, file.name)):
+        if self._marks.of_places(places(root, file.name, self._real)):
             return True
         # A twin that was indexed beside the forgotten one stays; it was not meant.
         if file.name in stored or not self._marks.of_size(file.size):
@@ -58,7 +61,7 @@ class LeftOut:
 
     def _takes(self, root: Path, file: SourceFile, text_hash: bytes) -> bool:
         if (texts := self._texts_of.get((root, file.name))) is None:
-            texts = self._marks.within(forgotten.place(root, file.name))
+            texts = self._marks.within(places(root, file.name, self._real))
             self._texts_of = {(root, file.name): texts}  # files come one after the other
         if not texts or forgotten.hashed(self._marks.key, text_hash) not in texts:
             return True
@@ -70,13 +73,12 @@ class LeftOut:
         back = "to bring it back, name the file: searchkit index FILE"
         said: tuple[str, ...] = ()
         if many := len(self._files):
-            shown = ", ".join(sorted(self._files)[:NAMES_SHOWN]) + (", ..." if many > NAMES_SHOWN else "")
             what = (
                 "1 file is left out, for it was"
                 if many == 1
                 else f"{many:,} files are left out, for they were"
             )
-            said += (f"{what} forgotten ({shown}); {back}",)
+            said += (f"{what} forgotten ({_shown(self._files)}); {back}",)
         if many := self._passages:
             what = (
                 "1 passage is left out, for it was"
@@ -87,18 +89,41 @@ class LeftOut:
         return said
 
 
-def let_back(db: Database, roots: Iterable[Path]) -> None:
-    """Let those of the roots come back that are files: whoever names one wants it."""
+def let_back(db: Database, collection_id: int, roots: Iterable[Path]) -> tuple[str, ...]:
+    """Let those of the roots come back into a Collection that are files: whoever names one wants it.
+
+    Returns: what to say of those that had been forgotten.
+    """
     if not db.rows("SELECT 1 FROM forgotten LIMIT 1"):
-        return
+        return ()
+    sources = [one.root for one in catalogue.sources(db, collection_id)]
+    back = []
     for root in roots:
         if root.is_file():
             name = escape_name(root.name)
-            status = root.stat()
-            file = SourceFile(path=root, name=name, size=status.st_size, mtime_ns=status.st_mtime_ns)
-            try:
-                sha256 = sha256_of(file)
-            except DocumentError:  # the run will say why
-                sha256 = None
+            named = [(root, name), *((source, one) for source in sources for one in names_of(source, root))]
+            at = [place for source, one in named for place in places(source, one)]
+            content = content_of(root)
             with db.transaction() as tx:
-                forgotten.lift(tx, forgotten.place(root, name), sha256)
+                if forgotten.lift(tx, collection_id, at, content[1] if content else None):
+                    back.append(name)
+    if not back:
+        return ()
+    what = "1 file comes back that was" if len(back) == 1 else f"{len(back):,} files come back that were"
+    return (f"{what} forgotten ({_shown(back)})",)
+
+
+def content_of(path: Path) -> tuple[int, bytes] | None:
+    """Size and SHA-256 of a file; None where it cannot be read."""
+    try:
+        status = path.stat()
+        file = SourceFile(
+            path=path, name=escape_name(path.name), size=status.st_size, mtime_ns=status.st_mtime_ns
+        )
+        return status.st_size, sha256_of(file)
+    except (OSError, DocumentError):
+        return None
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(sorted(names)[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")

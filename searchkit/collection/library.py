@@ -297,7 +297,9 @@ class Library:
         from searchkit.collection import forgetting
 
         Database.read(self.folder).close()
-        with Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait) as db:
+        with Database.write(
+            self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait, command=forgetting.COMMAND
+        ) as db:
             named = self._named(db, collection) if collection else None
             return forgetting.forget(db, document, named, patience.wait_s)
 

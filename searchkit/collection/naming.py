@@ -12,6 +12,7 @@ from searchkit.library import naming
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.naming import NamedDocument
+from searchkit.paths import names_of
 from searchkit.records import Hit
 from searchkit.settings import expanded
 
@@ -29,7 +30,7 @@ def documents_meant(
     Raises: UsageError: nothing is called so, or several files are.
     """
     if isinstance(asked, Hit):
-        return [_of_hit(db, asked)]
+        return [_of_hit(db, collection, asked)]
     name = str(asked)
     found = naming.documents_named(db, collection.collection_id, name)
     if not found:
@@ -46,10 +47,15 @@ def documents_meant(
     return found
 
 
-def _of_hit(db: Database, hit: Hit) -> NamedDocument:
+def _of_hit(db: Database, collection: StoredCollection, hit: Hit) -> NamedDocument:
     found = naming.document_of(db, hit.passage_id)
     if found is None:
         raise gone(hit)
+    if found.collection_id != collection.collection_id:
+        raise UsageError(
+            f"the hit '{hit.document}' is none of collection '{collection.name}'",
+            remedy="ask the collection that it was found in, or name a document of this one",
+        )
     return found
 
 
@@ -68,16 +74,9 @@ def _places(documents: Iterable[NamedDocument]) -> list[Path]:
 
 def _at_path(db: Database, collection: StoredCollection, path: Path) -> list[NamedDocument]:
     """Documents of a file, or one of them: '/docs/staff.csv#12'."""
-    from searchkit.documents.discover import escape_name
-
-    real = Path(os.path.realpath(path))
     found: dict[int, NamedDocument] = {}
     for source in catalogue.sources(db, collection.collection_id):
-        for root, wanted in ((source.root, path), (Path(os.path.realpath(source.root)), real)):
-            base = root if root.is_dir() or not wanted.name.startswith(root.name) else root.parent
-            if not wanted.is_relative_to(base):
-                continue
-            name = escape_name(wanted.relative_to(base).as_posix())
+        for name in names_of(source.root, path):
             for one in naming.documents_named(db, collection.collection_id, name):
                 if one.source == source.root:
                     found[one.document_id] = one

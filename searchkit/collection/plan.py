@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from searchkit.errors import DocumentError
-from searchkit.library.documents import FileState, StoredFile
+from searchkit.library.documents import NOBODY, FileState, StoredFile
 from searchkit.records import Failure, SourceFile
 from searchkit.settings import VERSION
 
@@ -63,8 +63,7 @@ def make_plan(
     vanished = {_size_and_suffix(before.state.name, before.state.size) for before in gone}
     for source in found:
         before = stored.get(source.name)
-        # What another version of searchkit failed at, this one may be able to read.
-        known = before if before and not (before.failures and before.reader != VERSION) else None
+        known = None if before is None or _asks_for_reading(before) else before
         if known and (known.state.size, known.state.mtime_ns) == (source.size, source.mtime_ns):
             unchanged += known.documents > 0
             failures += known.failures
@@ -92,6 +91,11 @@ def make_plan(
         unchanged=unchanged,
         failures=tuple(failures),
     )
+
+
+def _asks_for_reading(before: StoredFile) -> bool:
+    # What another version of searchkit failed at, this one may be able to read.
+    return before.reader == NOBODY or (bool(before.failures) and before.reader != VERSION)
 
 
 def _within_any(name: str, unseen: Collection[str]) -> bool:

@@ -98,7 +98,7 @@ def _read(file: FileToRead, load: Load, cut: Cut, takes: Takes | None) -> Iterat
                 if not empty:
                     found = True
                     yield _end_of(document)
-        if not found and not failures:
+        if not (found or failures or left_out):
             raise DocumentError("holds no text that could be searched")
     except DocumentError as error:
         failures.append(_failure(source, error))

@@ -77,12 +77,7 @@ def _record(db: Database, collection: StoredCollection) -> CollectionVectors:
 
 def publish_if_due(db: Database, collection: StoredCollection) -> bool:
     """Write a new snapshot where the published one is missing, damaged or too far behind."""
-    published = catalogue.snapshot(db, collection.collection_id)
-    if published is not None:
-        try:
-            _require_usable(db.folder / published.file, published)
-        except DamagedIndex:
-            published = None
+    published = None if is_damaged(db, collection) else catalogue.snapshot(db, collection.collection_id)
     rows = catalogue.count_passages(db, collection.collection_id)
     removed, tail = lag(db, collection, published) if published else (0, 0)
     if not snapshot_is_due(
@@ -98,6 +93,18 @@ def lag(db: Database, collection: StoredCollection, published: StoredSnapshot) -
     gone = vectors.removed_passages(db, collection.collection_id)
     removed = int((gone <= published.last_passage_id).sum())
     return removed, catalogue.count_passages(db, collection.collection_id) - (published.rows - removed)
+
+
+def is_damaged(db: Database, collection: StoredCollection) -> bool:
+    """Whether there should be a snapshot, and queries cannot use it."""
+    published = catalogue.snapshot(db, collection.collection_id)
+    if published is None:
+        return False
+    try:
+        _require_usable(db.folder / published.file, published)
+    except DamagedIndex:
+        return True
+    return False
 
 
 def _require_usable(path: Path, published: StoredSnapshot) -> None:

@@ -43,7 +43,7 @@ class Run:
     def over(self, found: Mapping[Path, Discovery], on_progress: OnProgress | None) -> IndexReport:
         """Add or refresh the roots that were looked at."""
         started = time.perf_counter()
-        let_back(self.db, found)
+        notices = let_back(self.db, self.collection.collection_id, found)
         held = catalogue.sources(self.db, self.collection.collection_id)
         settled = {root: sources.enclosing(root, held, self.collection.name) for root in found}
         pipeline = self._pipeline(on_progress)
@@ -57,7 +57,7 @@ class Run:
                 done.add(source.source_id)
                 whole = found[root] if source.root == root else sources.look(source.root, self.db.folder)
                 self._bring_up_to_date(pipeline, source.source_id, source.root, whole)
-        return self._finish(pipeline, started)
+        return self._finish(pipeline, started, notices)
 
     def over_all(self, on_progress: OnProgress | None) -> IndexReport:
         """Refresh every source of the Collection; one that has gone keeps what was indexed from it."""
@@ -92,14 +92,14 @@ class Run:
         pipeline.tally.failed += found.failures
         pipeline.carry_out(source_id, plan, self._left_out.takes_of(root))
 
-    def _finish(self, pipeline: IndexPipeline, started: float) -> IndexReport:
+    def _finish(self, pipeline: IndexPipeline, started: float, notices: tuple[str, ...] = ()) -> IndexReport:
         with self.db.transaction() as tx:
             store.collect_garbage(tx, self.collection.collection_id)
         recovery.publish_if_due(self.db, self.collection)
         self._calibrate()
         recovery.sweep(self.db)
         tally = pipeline.tally
-        notices = self.notices + self._left_out.notices()
+        notices = self.notices + notices + self._left_out.notices()
         if tally.border_merges:
             notices += (
                 f"in {tally.border_merges:,} texts the end of the Instruction melts into one token with the "

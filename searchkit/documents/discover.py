@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -14,13 +13,11 @@ from types import MappingProxyType
 from searchkit.documents.ignore import IGNORE_FILES, Rules, add_rules, ignored_by_default
 from searchkit.documents.load import is_supported
 from searchkit.errors import UsageError
+from searchkit.paths import escape_name
 from searchkit.records import Failure, SourceFile
 
 # A folder that holds such a file is a Library, no source.
 LIBRARY_FILE, DATABASE_MARK = "library.db", b"SQLite format 3\0"
-
-_LOOKS_ESCAPED = re.compile(r"%(?=25|[89A-F][0-9A-F])")
-_ESCAPED = re.compile(rb"%(25|[89A-F][0-9A-F])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +71,7 @@ def leaves_out(root: Path, path: Path, *, exclude: Sequence[Path] = ()) -> bool:
     parts = path.relative_to(root).parts
     try:
         for i, part in enumerate(parts, 1):
-            if folder.is_dir() and (_identity(folder.stat()) in excluded or _holds_library(folder)):
+            if _is_shut(folder, excluded):
                 return True
             if i == len(parts) and part in IGNORE_FILES:
                 return False
@@ -85,32 +82,18 @@ def leaves_out(root: Path, path: Path, *, exclude: Sequence[Path] = ()) -> bool:
             if _is_ignored(name, rules, folder=i < len(parts) or folder.is_dir()):
                 return True
             prefix = f"{name}/"
-        return folder.is_file() and not is_supported(folder.name)
+        # Where no system tells of single files, the folder itself is what changed.
+        return _is_shut(folder, excluded) or (folder.is_file() and not is_supported(folder.name))
     except OSError:
         return False  # a look at everything will say why
 
 
+def _is_shut(folder: Path, excluded: Collection[tuple[int, int]]) -> bool:
+    return folder.is_dir() and (_identity(folder.stat()) in excluded or _holds_library(folder))
+
+
 def _holds_library(folder: Path) -> bool:
     return (folder / LIBRARY_FILE).is_file() and _is_library(str(folder))
-
-
-def escape_name(name: str) -> str:
-    """Return a name in valid UTF-8: other bytes become '%FF', and '%' '%25' where it would mislead."""
-    if not name.isascii():
-        name = "".join(
-            f"%{ord(char) - 0xDC00:02X}" if "\udc80" <= char <= "\udcff" else char for char in _guarded(name)
-        )
-        return name.encode("utf-8", "replace").decode("utf-8")
-    return _guarded(name)
-
-
-def unescape_name(name: str) -> str:
-    """Return the name that `escape_name` was given, as the file system spells it."""
-    return os.fsdecode(_ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), os.fsencode(name)))
-
-
-def _guarded(name: str) -> str:
-    return _LOOKS_ESCAPED.sub("%25", name) if "%" in name else name
 
 
 class _Walk:

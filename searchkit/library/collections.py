@@ -139,6 +139,7 @@ def remove_collection(tx: Transaction, collection_id: int) -> None:
         remove_source(tx, collection_id, source_id)
     for table in ("removals", "snapshots", "calibrations", "forgotten", "collections"):
         tx.run(f"DELETE FROM {table} WHERE collection_id = ?", (collection_id,))
+    tx.run("DELETE FROM forgotten WHERE collection_id = ?", (-collection_id,))  # what was let back into it
 
 
 def counts(db: Database, collection: StoredCollection) -> Counts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -93,11 +94,17 @@ class Database:
 
     @classmethod
     def write(
-        cls, folder: Path, *, wait_s: float = 0.0, on_wait: Callable[[str], None] | None = None
+        cls,
+        folder: Path,
+        *,
+        wait_s: float = 0.0,
+        on_wait: Callable[[str], None] | None = None,
+        command: str = "",
     ) -> Database:
         """Open as the only writer, making folder and file where there are none.
 
-        wait_s: how long to wait for another writer; `on_wait` is told once who it is.
+        wait_s: how long to wait for another writer; `on_wait` is told once who it is. command: what others
+        who wait are told is being done; default the command line.
         Raises: LibraryBusy, LibraryNotWritable, LibraryTooNew, LibraryDamaged.
         """
         _require_utf8(folder)
@@ -108,7 +115,7 @@ class Database:
                 f"the Library's folder {folder} cannot be made: {error.strerror}",
                 remedy="name a folder you may write to: --library DIR",
             ) from error
-        lock = acquire(folder, wait_s, on_wait)
+        lock = acquire(folder, wait_s, on_wait, command)
         try:
             with _translated(folder):
                 connection = sqlite3.connect(folder / FILE_NAME, isolation_level=None, timeout=BUSY_MS / 1000)
@@ -242,6 +249,16 @@ class Transaction:
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """All rows of a query, as the transaction sees them."""
         return self._connection.execute(sql, parameters).fetchall()
+
+
+def temporary_folder() -> Path:
+    """Where SQLite writes temporary files: the first of its own list that may be written to."""
+    if os.name != "nt":
+        named = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"))
+        for folder in (*named, "/var/tmp", "/usr/tmp", "/tmp"):
+            if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+                return Path(folder)
+    return Path(tempfile.gettempdir())
 
 
 # -------------------------------------------------------------------- connections

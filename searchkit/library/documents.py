@@ -14,6 +14,8 @@ from searchkit.library.database import Database, Transaction
 from searchkit.records import Failure, Place
 from searchkit.settings import VERSION
 
+NOBODY = ""  # in place of the version that read a file: what is stored of it is to be read again
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileState:
@@ -33,7 +35,7 @@ class StoredFile:
     state: FileState
     documents: int = 1
     failures: tuple[Failure, ...] = ()
-    reader: str = VERSION  # version of searchkit that read it
+    reader: str = VERSION  # version of searchkit that read it, or NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,12 @@ def put_file(
     collection_id: int,
     source_id: int,
     state: FileState,
-    documents: Iterable[DocumentRow],
+    documents: Iterable[DocumentRow] | None,
     failures: Iterable[Failure],
 ) -> None:
     """Store a file with its Documents and what could not be read of it, or replace what is stored.
+
+    documents: None where those that are stored stay as they are.
 
     A Passage whose text did not change keeps its id, so that an edit costs its own passages only, in
     the snapshot as in the model.
@@ -130,6 +134,8 @@ def put_file(
     file_id = tx.rows("SELECT file_id FROM files WHERE source_id = ? AND name = ?", (source_id, state.name))[
         0
     ][0]
+    if documents is None:
+        return
     before = {
         name: document_id
         for document_id, name in tx.rows(

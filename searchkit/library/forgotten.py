@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library.database import Database, Row, Transaction
-from searchkit.library.traces import Traces
+from searchkit.library.traces import Sample, Traces
 from searchkit.library.words import words
+from searchkit.paths import escape_name, names_of, path_of, places, unescape_name
 
 WHOLE = b""  # in place of a text: the file as such
 EVERYWHERE = 0  # in place of a Collection's id: the whole Library
@@ -36,11 +38,12 @@ class Held:
     sha256: bytes
     documents: tuple[int, ...]
     whole: bool  # the file with all its Documents, and not only some of them
+    now: tuple[int, bytes] | None = None  # size and SHA-256 of the file as it is, where somebody has looked
 
     @property
-    def place(self) -> bytes:
-        """Where the file lies."""
-        return place(self.root, self.name)
+    def places(self) -> tuple[bytes, ...]:
+        """Where the file lies; the first says it for sure."""
+        return places(self.root, self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +60,15 @@ NOTHING = Erased(documents=0, passages=0, shared=0)
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What may not come back into a Collection. files: keyed hashes; texts: pairs of such."""
+    """What may not come back into a Collection, as keyed hashes: files, and of other files the texts."""
 
     key: bytes
     files: frozenset[bytes]
-    texts: frozenset[tuple[bytes, bytes]]
+    texts: Mapping[bytes, frozenset[bytes]]
 
-    def __bool__(self) -> bool:
-        return bool(self.files or self.texts)
-
-    def of_place(self, place: bytes) -> bool:
-        """Whether the file at this place was forgotten."""
-        return hashed(self.key, place) in self.files
+    def of_places(self, places: Iterable[bytes]) -> bool:
+        """Whether the file at these places, which are those of one file, was forgotten."""
+        return any(hashed(self.key, place) in self.files for place in places)
 
     def of_size(self, size: int) -> bool:
         """Whether a file of this size was forgotten: only then is its content worth a look."""
@@ -78,10 +78,10 @@ class Marks:
         """Whether a file with this content was forgotten, under whatever name."""
         return _of_content(self.key, sha256) in self.files
 
-    def within(self, place: bytes) -> frozenset[bytes]:
+    def within(self, places: Iterable[bytes]) -> frozenset[bytes]:
         """Keyed hashes of the texts of a file that were forgotten."""
-        file = hashed(self.key, place)
-        return frozenset(text for at, text in self.texts if at == file)
+        none: frozenset[bytes] = frozenset()
+        return none.union(*(self.texts.get(hashed(self.key, place), none) for place in places))
 
 
 def hashed(key: bytes, value: bytes) -> bytes:
@@ -95,12 +95,6 @@ def _of_size(key: bytes, size: int) -> bytes:
 
 def _of_content(key: bytes, sha256: bytes) -> bytes:
     return hashed(key, b"content\0" + sha256)
-
-
-def place(root: Path, name: str) -> bytes:
-    """Where a file lies, however its source is reached. root: its source; name: as the Library keeps it."""
-    alone = root.name == name and not root.is_dir()
-    return os.fsencode(os.path.realpath(root.parent if alone else root)) + b"/" + name.encode()
 
 
 # -------------------------------------------------------------------- finding
@@ -117,15 +111,27 @@ def held(db: Database, name: str, collection_id: int | None = None) -> list[Held
     return [_held(db, row, name) for row in rows]
 
 
-def held_at(db: Database, wanted: bytes, collection_id: int | None = None) -> list[Held]:
-    """The files at a place."""
+def held_at(db: Database, path: Path, collection_id: int | None = None) -> list[Held]:
+    """The file at an absolute path, or one of its Documents ('/docs/staff.csv#12'); once per Collection."""
     rows = db.rows(
         f"{_HELD} WHERE ? IS NULL OR c.collection_id = ? ORDER BY c.name, f.file_id",
         (collection_id, collection_id),
     )
-    last = wanted.rpartition(b"/")[2]
-    near = (row for row in rows if row[4].encode().rpartition(b"/")[2] == last)
-    return [_held(db, row, row[4]) for row in near if place(Path(os.fsdecode(row[2])), row[4]) == wanted]
+    found = [_held(db, row, row[4]) for row in rows if _lies_at(path, _path(row[2]), row[4])]
+    for root in dict.fromkeys(_path(row[2]) for row in rows) if not found else ():
+        for name in names_of(root, path):
+            found += (one for one in held(db, name, collection_id) if one.root == root)
+    return found
+
+
+def _lies_at(path: Path, root: Path, name: str) -> bool:
+    if unescape_name(name.rpartition("/")[2]) != path.name:  # what costs no look at any folder goes first
+        return False
+    return bool({*places(root, name)} & {*places(path.parent, escape_name(path.name))})
+
+
+def _path(root: bytes) -> Path:
+    return Path(os.fsdecode(root))
 
 
 _HELD = """SELECT c.collection_id, c.name, s.root, f.file_id, f.name, f.size, f.sha256
@@ -138,7 +144,7 @@ def _held(db: Database, row: Row, name: str) -> Held:
     return Held(
         collection_id=row[0],
         collection=row[1],
-        root=Path(os.fsdecode(row[2])),
+        root=_path(row[2]),
         file_id=row[3],
         name=row[4],
         size=row[5],
@@ -170,12 +176,13 @@ def erase(tx: Transaction, files: Sequence[Held], *, everywhere: bool) -> Erased
     everywhere: marks hold for the whole Library, and not only for the Collections of `files`.
     """
     key = _key(tx)
-    values: list[bytes] = []
+    sample = Sample(key)
     text_ids: list[int] = []
     for one in files:
-        text_ids += _describe(tx, one, values)
+        text_ids += _describe(tx, one, sample)
         for document_id in one.documents:
-            values += _of_document(tx, document_id)
+            for value in _of_document(tx, document_id):
+                sample.add(value)
     marks = [mark for one in files for mark in _marks(tx, key, one)]
     for one in files:
         if one.whole:
@@ -184,19 +191,31 @@ def erase(tx: Transaction, files: Sequence[Held], *, everywhere: bool) -> Erased
             store.remove_documents(tx, one.documents)
         _remove_source_alone(tx, one)
         catalogue.advance(tx, one.collection_id)
-    shared = _erase_texts(tx, text_ids, values)
-    tx.run("INSERT INTO forgetting (traces) VALUES (?)", (Traces.of(key, values).as_bytes(),))
-    tx.run_many(
-        "INSERT OR IGNORE INTO forgotten (collection_id, file, text) VALUES (?, ?, ?)",
-        ((EVERYWHERE if everywhere else collection_id, *mark) for collection_id, *mark in marks),
-    )
+    shared = _erase_texts(tx, text_ids, sample)
+    tx.run("INSERT INTO forgetting (traces) VALUES (?)", (sample.traces().as_bytes(),))
+    for collection_id, file, text in marks:
+        _mark(tx, EVERYWHERE if everywhere else collection_id, file, text)
     return Erased(documents=sum(len(one.documents) for one in files), passages=len(text_ids), shared=shared)
 
 
-def _describe(tx: Transaction, one: Held, values: list[bytes]) -> list[int]:
+def _mark(tx: Transaction, collection_id: int, file: bytes, text: bytes) -> None:
+    """Note a mark, and that nobody has let the file back any more."""
+    tx.run(
+        """DELETE FROM forgotten
+           WHERE file = ?1 AND text = ?2 AND collection_id < 0 AND ?3 IN (0, -collection_id)""",
+        (file, text, collection_id),
+    )
+    tx.run(
+        "INSERT OR IGNORE INTO forgotten (collection_id, file, text) VALUES (?, ?, ?)",
+        (collection_id, file, text),
+    )
+
+
+def _describe(tx: Transaction, one: Held, sample: Sample) -> list[int]:
     """Note the names to look for. Returns: the text of every passage meant."""
     if one.whole:
-        values.append(one.name.encode())
+        sample.add(one.name.encode())
+        sample.add(os.fsencode(unescape_name(one.name)))
     text_ids: list[int] = []
     for document_id in one.documents:
         text_ids += [
@@ -213,17 +232,18 @@ def _of_document(tx: Transaction, document_id: int) -> Iterator[bytes]:
 
 
 def _marks(tx: Transaction, key: bytes, one: Held) -> Iterator[tuple[int, bytes, bytes]]:
-    """For a file its place and its content, so that it stays away under another name too; else its texts.
+    """For a file its places and its content, so that it stays away under another name too; else its texts.
 
     The text of a row is known wherever the row moves in its file. A text that the file holds once more, in
     another Document, is not marked: the two could not be told apart.
     """
-    at = hashed(key, one.place)
+    at = [hashed(key, place) for place in one.places]
     if one.whole:
-        yield one.collection_id, at, WHOLE
-        if one.sha256:
-            yield one.collection_id, _of_size(key, one.size), WHOLE
-            yield one.collection_id, _of_content(key, one.sha256), WHOLE
+        yield from ((one.collection_id, place, WHOLE) for place in at)
+        for size, sha256 in dict.fromkeys([(one.size, one.sha256), one.now or (0, b"")]):
+            if sha256:
+                yield one.collection_id, _of_size(key, size), WHOLE
+                yield one.collection_id, _of_content(key, sha256), WHOLE
         return
     meant = set(one.documents)
     holders: dict[bytes, set[int]] = {}
@@ -235,22 +255,21 @@ def _marks(tx: Transaction, key: bytes, one: Held) -> Iterator[tuple[int, bytes,
         holders.setdefault(text_hash, set()).add(document_id)
     for text_hash, documents in holders.items():
         if documents <= meant:
-            yield one.collection_id, at, hashed(key, text_hash)
+            yield from ((one.collection_id, place, hashed(key, text_hash)) for place in at)
 
 
 def _remove_source_alone(tx: Transaction, one: Held) -> None:
     """A source that is the forgotten file itself goes with it: its path is a name, too."""
-    if one.whole and one.root.name == one.name and not one.root.is_dir():
+    if one.whole and path_of(one.root, one.name) == one.root:
         source = (one.collection_id, os.fsencode(one.root))
         tx.run("DELETE FROM sources WHERE collection_id = ? AND root = ?", source)
 
 
-def _erase_texts(tx: Transaction, text_ids: Iterable[int], values: list[bytes]) -> int:
+def _erase_texts(tx: Transaction, text_ids: Iterable[int], sample: Sample) -> int:
     """Delete texts without a passage. Returns: how many of `text_ids` stay, counted as often as named."""
     meant = list(text_ids)
     loose = [row[0] for row in tx.rows("SELECT DISTINCT text_id FROM loose_texts")]
     kept: set[int] = set()
-    said: set[str] = set()
     for text_id in dict.fromkeys([*meant, *loose]):
         if tx.rows("SELECT 1 FROM passages WHERE text_id = ? LIMIT 1", (text_id,)):
             kept.add(text_id)
@@ -262,12 +281,13 @@ def _erase_texts(tx: Transaction, text_ids: Iterable[int], values: list[bytes]) 
             )
             continue
         for context, text in tx.rows("SELECT context, text FROM texts WHERE text_id = ?", (text_id,)):
-            values += (context.encode(), text.encode())
-            said |= _long_words(f"{context} {text}")
-        values += [row[0] for row in tx.rows("SELECT vector FROM vectors WHERE text_id = ?", (text_id,))]
+            said = _long_words(f"{context} {text}")
+            for value in (context, text, *(word[:LONGEST_WORD] for word in said)):  # such words are ASCII
+                sample.add(value.encode())
+        for (vector,) in tx.rows("SELECT vector FROM vectors WHERE text_id = ?", (text_id,)):
+            sample.add(vector)
         for table in ("vectors", "loose_texts", "texts"):
             tx.run(f"DELETE FROM {table} WHERE text_id = ?", (text_id,))
-    values += [word.encode()[:LONGEST_WORD] for word in sorted(said)]
     return sum(text_id in kept for text_id in meant)
 
 
@@ -318,29 +338,52 @@ def stored_values(db: Database) -> Iterator[bytes]:
 def marks(db: Database, collection_id: int) -> Marks:
     """What may not come back into a Collection."""
     rows = db.rows(
-        "SELECT file, text FROM forgotten WHERE collection_id IN (?, ?)", (EVERYWHERE, collection_id)
+        "SELECT collection_id, file, text FROM forgotten WHERE collection_id IN (?, ?, ?)",
+        (EVERYWHERE, collection_id, -collection_id),
     )
+    let_back = {(file, text) for of, file, text in rows if of == -collection_id}
+    away = {(file, text) for _, file, text in rows} - let_back
+    texts: dict[bytes, set[bytes]] = {}
+    for file, text in away:
+        if text != WHOLE:
+            texts.setdefault(file, set()).add(text)
     return Marks(
         key=db.rows("SELECT key FROM forgotten_key")[0][0],
-        files=frozenset(file for file, text in rows if text == WHOLE),
-        texts=frozenset((file, text) for file, text in rows if text != WHOLE),
+        files=frozenset(file for file, text in away if text == WHOLE),
+        texts={file: frozenset(some) for file, some in texts.items()},
     )
 
 
-def lift(tx: Transaction, at: bytes, sha256: bytes | None) -> None:
-    """Let a file come back, and what was forgotten of it; it is read again. sha256: of its content now."""
+def lift(tx: Transaction, collection_id: int, at: Iterable[bytes], sha256: bytes | None) -> bool:
+    """Let a file come back into one Collection, and what was forgotten of it; it is read again.
+
+    A mark that holds for the whole Library gets an exception: the same with the Collection's id below zero.
+
+    at: the places of the file. sha256: of its content now, None where that is not known.
+    Returns: whether there was anything that kept it away.
+    """
     key = _key(tx)
-    file = hashed(key, at)
-    if tx.rows("SELECT 1 FROM forgotten WHERE file = ? AND text <> ? LIMIT 1", (file, WHOLE)):
+    wanted = set(at)
+    files = [hashed(key, place) for place in wanted]
+    real = cache(os.path.realpath)
+    if any(tx.rows("SELECT 1 FROM forgotten WHERE file = ? AND text <> ?", (file, WHOLE)) for file in files):
         for file_id, root, name in tx.rows(
-            "SELECT file_id, root, name FROM files JOIN sources USING (source_id)"
+            "SELECT file_id, root, name FROM files JOIN sources USING (source_id) WHERE collection_id = ?",
+            (collection_id,),
         ):
-            if at.endswith(name.encode()) and place(Path(os.fsdecode(root)), name) == at:
-                # No content has this hash, no file this time stamp.
-                tx.run("UPDATE files SET sha256 = x'', mtime_ns = -1 WHERE file_id = ?", (file_id,))
-    tx.run("DELETE FROM forgotten WHERE file = ?", (file,))
-    if sha256 is not None:
-        tx.run("DELETE FROM forgotten WHERE file = ?", (_of_content(key, sha256),))
+            if wanted.intersection(places(_path(root), name, real)):
+                tx.run("UPDATE files SET reader = ? WHERE file_id = ?", (store.NOBODY, file_id))
+    lifted = 0
+    for file in files if sha256 is None else [*files, _of_content(key, sha256)]:
+        lifted += tx.changed(
+            "DELETE FROM forgotten WHERE file = ? AND collection_id = ?", (file, collection_id)
+        )
+        lifted += tx.changed(
+            """INSERT OR IGNORE INTO forgotten (collection_id, file, text)
+               SELECT ?, file, text FROM forgotten WHERE file = ? AND collection_id = ?""",
+            (-collection_id, file, EVERYWHERE),
+        )
+    return lifted > 0
 
 
 def _key(tx: Transaction) -> bytes:

@@ -21,10 +21,13 @@ LOCK_NAME = "writer.lock"
 HOLDER_NAME = "writer.json"
 
 
-def acquire(folder: Path, wait_s: float, on_wait: Callable[[str], None] | None) -> filelock.BaseFileLock:
+def acquire(
+    folder: Path, wait_s: float, on_wait: Callable[[str], None] | None, command: str = ""
+) -> filelock.BaseFileLock:
     """Take the lock. The operating system gives it back when the holder dies, however it dies.
 
     wait_s: how long to wait for another writer; `on_wait` is told once who it is.
+    command: what the note says is being done; default the command line.
     Raises: LibraryBusy: another process holds it. LibraryNotWritable.
     """
     import filelock  # only writers pay for it
@@ -49,17 +52,23 @@ def acquire(folder: Path, wait_s: float, on_wait: Callable[[str], None] | None) 
             f"the Library in {folder} cannot be locked for writing: {error.strerror or error}",
             remedy="name a folder you may write to: --library DIR",
         ) from error
-    holder = {
-        "pid": os.getpid(),
-        "command": shlex.join(sys.argv),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
     try:
-        (folder / HOLDER_NAME).write_text(json.dumps(holder), encoding="utf-8")
-    except OSError as error:
+        note(folder, command or shlex.join(sys.argv))
+    except LibraryNotWritable:
         lock.release()
-        raise not_writable(folder, str(error.strerror or error)) from error
+        raise
     return lock
+
+
+def note(folder: Path, command: str) -> bytes:
+    """Say who writes; only for who holds the lock. Returns: what was noted. Raises: LibraryNotWritable."""
+    holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    noted = json.dumps(holder).encode()
+    try:
+        (folder / HOLDER_NAME).write_bytes(noted)
+    except OSError as error:
+        raise not_writable(folder, str(error.strerror or error)) from error
+    return noted
 
 
 def _holder(folder: Path) -> str:

@@ -67,8 +67,8 @@ def m003_full_text(tables: Tables) -> None:
 def m004_places(tables: Tables) -> None:
     """Where in its file each passage stands.
 
-    Of those already stored only the first page is known. Files with places of another kind no longer have the
-    hash that is stored, and are read again by the next run; their texts are there, so none is embedded.
+    Of those already stored only the first page is known. Files with places of another kind are read again by
+    the next run; their texts are there, so none is embedded.
     """
     for column in ("unit TEXT", "first INTEGER", "last INTEGER", "sheet TEXT", "last_sheet TEXT"):
         tables.execute(f"ALTER TABLE passages ADD COLUMN place_{column}")
@@ -78,8 +78,8 @@ def m004_places(tables: Tables) -> None:
               WHERE d.document_id = passages.document_id)
            WHERE page IS NOT NULL"""
     )
-    tables.execute(  # a time stamp that no file's equals, and a hash that no content has
-        """UPDATE files SET mtime_ns = -abs(mtime_ns), sha256 = x'' WHERE file_id IN
+    tables.execute(  # nobody has read them; size, time and hash stay true, for what compares by them
+        """UPDATE files SET reader = '' WHERE file_id IN
              (SELECT file_id FROM documents WHERE kind IN
                 ('markdown', 'text', 'code', 'notebook', 'xlsx', 'row'))"""
     )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchkit.library.database import Database
+from searchkit.paths import path_of
 
-_DOCUMENTS = """SELECT d.document_id, d.name, f.name, s.root
+_DOCUMENTS = """SELECT d.document_id, d.name, f.name, s.root, s.collection_id
     FROM sources s CROSS JOIN files f USING (source_id) CROSS JOIN documents d USING (file_id)
     WHERE s.collection_id = ?1"""
 
@@ -22,16 +23,12 @@ class NamedDocument:
     name: str
     file: str  # the name of its file; the same for all rows of a table
     source: Path
+    collection_id: int
 
     @property
     def path(self) -> Path:
         """Where its file lies."""
         return path_of(self.source, self.file)
-
-
-def path_of(source: Path, file: str) -> Path:
-    """Where a file of a source lies; a source may be a single file, which its own name leads to."""
-    return source if source.name == file and not source.is_dir() else source / file
 
 
 def documents_named(db: Database, collection_id: int, name: str) -> list[NamedDocument]:
@@ -47,18 +44,18 @@ def documents_ending(db: Database, collection_id: int, last: str) -> list[NamedD
 
 def _documents(db: Database, collection_id: int, condition: str, name: str) -> list[NamedDocument]:
     rows = db.rows(f"{_DOCUMENTS} AND {condition} ORDER BY s.root, d.document_id", (collection_id, name))
-    return [NamedDocument(row[0], row[1], row[2], Path(os.fsdecode(row[3]))) for row in rows]
+    return [NamedDocument(row[0], row[1], row[2], Path(os.fsdecode(row[3])), row[4]) for row in rows]
 
 
 def document_of(db: Database, passage_id: int) -> NamedDocument | None:
     """The Document that a Passage belongs to; None where the Passage is gone."""
     row = db.row(
-        """SELECT d.document_id, d.name, f.name, s.root
+        """SELECT d.document_id, d.name, f.name, s.root, s.collection_id
            FROM passages p JOIN documents d USING (document_id) JOIN files f USING (file_id)
            JOIN sources s USING (source_id) WHERE p.passage_id = ?""",
         (passage_id,),
     )
-    return None if row is None else NamedDocument(row[0], row[1], row[2], Path(os.fsdecode(row[3])))
+    return None if row is None else NamedDocument(row[0], row[1], row[2], Path(os.fsdecode(row[3])), row[4])
 
 
 def file_names(db: Database, collection_id: int) -> list[str]:

@@ -38,12 +38,11 @@ class Traces:
 
     @classmethod
     def of(cls, key: bytes, values: Iterable[bytes]) -> Traces:
-        """Fingerprints of pieces of all values, of larger ones at even distances."""
-        found = dict.fromkeys(piece for value in values for piece in pieces_of(value))
-        chosen = list(found)[:: max(1, -(-len(found) // MOST))]
-        factors = _factors(key)
-        rows = [(_anchor(piece, factors), len(piece), _check(key, piece)) for piece in chosen]
-        return cls(key, np.array(rows, dtype=_PIECE))
+        """Fingerprints of pieces of all values, of larger ones at even distances; see Sample."""
+        sample = Sample(key)
+        for value in values:
+            sample.add(value)
+        return sample.traces()
 
     @classmethod
     def stored(cls, key: bytes, blobs: Iterable[bytes]) -> Traces:
@@ -72,6 +71,40 @@ class Traces:
     def without(self, others: Traces) -> Traces:
         """Those that are not among the others."""
         return Traces(self.key, self.pieces[~np.isin(self.pieces["check"], others.pieces["check"])])
+
+
+class Sample:
+    """Gathers fingerprints of values that come one by one, however many: of their pieces MOST are kept.
+
+    Those with the smallest checks stay: any piece has the same chance, and one met twice is there once.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._factors = _factors(key)
+        self._found: dict[int, tuple[int, int]] = {}  # check -> anchor, length
+        self._below = 1 << 64  # checks from here on are not kept any more
+
+    def add(self, value: bytes) -> None:
+        """Take in the pieces of a value."""
+        for piece in pieces_of(value):
+            check = _check(self._key, piece)
+            if check < self._below and check not in self._found:
+                self._found[check] = (_anchor(piece, self._factors), len(piece))
+        if len(self._found) >= 2 * MOST:
+            self._shrink()
+
+    def traces(self) -> Traces:
+        """What was gathered."""
+        self._shrink()
+        rows = [(anchor, length, check) for check, (anchor, length) in self._found.items()]
+        return Traces(self._key, np.array(rows, dtype=_PIECE))
+
+    def _shrink(self) -> None:
+        if len(self._found) > MOST:
+            kept = sorted(self._found)[:MOST]
+            self._found = {check: self._found[check] for check in kept}
+            self._below = kept[-1]
 
 
 def pieces_of(value: bytes) -> Iterator[bytes]:

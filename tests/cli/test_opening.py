@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -177,3 +178,12 @@ def test_an_opener_of_the_system_is_not_waited_for(searchkit, docs, tmp_path, mo
     searchkit("index", docs)
     code, _, err = searchkit("query", "leave", "--text", "--open")
     assert (code, err) == (0, "Opening hr/leave.md:1-3 with xdg-open\n")
+
+
+@posix
+def test_ctrl_c_belongs_to_the_editor_while_it_runs(tmp_path):
+    noted = tmp_path / "noted"
+    interrupts = f"import os, signal; os.kill(os.getppid(), signal.SIGINT); open({str(noted)!r}, 'w')"
+    before = signal.getsignal(signal.SIGINT)
+    opening._run([sys.executable, "-c", f"import time; time.sleep(0.3); {interrupts}"], wait=True)
+    assert noted.exists() and signal.getsignal(signal.SIGINT) is before

@@ -79,7 +79,7 @@ def test_without_its_model_it_still_goes_by_words(shell, monkeypatch):
 
     monkeypatch.setattr(Library.__init__, "__kwdefaults__", {"open_model": broken})
     code, out, err = shell("laptop", ":mode text", "laptop")
-    assert code == 0 and err.count("Error: the model is broken\n  mend it") == 2 and "laptop.md" in out
+    assert code == 1 and err.count("Error: the model is broken\n  mend it") == 2 and "laptop.md" in out
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_without_its_model_it_still_goes_by_words(shell, monkeypatch):
 )
 def test_a_mistake_is_said_and_the_shell_goes_on(shell, lines, said):
     code, out, err = shell(*lines, ":mode text", ":min-relevance", ":where", "parental")
-    assert code == 0 and said in err and "\n  " in err.split("Error: ", 1)[1]
+    assert code == 1 and said in err and "\n  " in err.split("Error: ", 1)[1]
     assert "leave.md" in out.splitlines()[-4] and err.count("Error: ") == 1
 
 

@@ -1,3 +1,4 @@
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,13 @@ from searchkit.collection.extraction import Extraction
 from searchkit.collection.library import Library
 from searchkit.documents.discover import discover
 from searchkit.errors import DocumentError
+from searchkit.library.database import FILE_NAME
 from tests.fakes import WordEmbedder
 
 ROOT = Path(__file__).parents[2]
+
+SECRET = "Frau Wintersteiner lives in Quellengasse and told the Zwetschgenknoedel anecdote"
+WORDS = ("wintersteiner", "quellengasse", "zwetschgenknoedel")
 
 
 @pytest.fixture
@@ -86,3 +91,32 @@ def outcome(read, file):
 
 def files_under(folder):
     return discover(folder).files
+
+
+def undo_places(folder):
+    """Make of a Library what it was before places were stored."""
+    connection = sqlite3.connect(folder / FILE_NAME)
+    for column in ("unit", "first", "last", "sheet", "last_sheet"):
+        connection.execute(f"ALTER TABLE passages DROP COLUMN place_{column}")
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm004_places'")
+    connection.commit()
+    connection.close()
+
+
+@pytest.fixture
+def secret(docs):
+    """A document whose text, title, heading, property and name are its own."""
+    front = "---\nauthor: Adalbert Geheimrat\n---\n"
+    text = f"{front}# Besuchsprotokoll Nummer siebzehn\n\n## Verschwiegenes Kapitel\n\n{SECRET}.\n"
+    return write(docs / "hr" / "wintersteiner-besuch.md", text)
+
+
+def bytes_of(folder):
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+def assert_gone(folder):
+    """Looked for in the plain way, byte by byte."""
+    held = bytes_of(folder).lower()
+    for piece in (SECRET, *WORDS, "Adalbert Geheimrat", "Besuchsprotokoll", "Verschwiegenes", "besuch.md"):
+        assert piece.lower().encode() not in held, piece

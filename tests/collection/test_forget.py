@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import sys
 import zlib
 
 import numpy as np
@@ -14,11 +15,8 @@ from searchkit.library import database
 from searchkit.library import documents as store
 from searchkit.library.database import Database
 from searchkit.vector_index import choose
-from tests.collection.conftest import write
+from tests.collection.conftest import SECRET, assert_gone, bytes_of, write
 from tests.fakes import WordEmbedder
-
-SECRET = "Frau Wintersteiner lives in Quellengasse and told the Zwetschgenknoedel anecdote"
-WORDS = ("wintersteiner", "quellengasse", "zwetschgenknoedel")
 
 
 class DenseEmbedder(WordEmbedder):
@@ -38,14 +36,6 @@ def library(library_folder):
 
 
 @pytest.fixture
-def secret(docs):
-    """A document whose text, title, heading, property and name are its own."""
-    front = "---\nauthor: Adalbert Geheimrat\n---\n"
-    text = f"{front}# Besuchsprotokoll Nummer siebzehn\n\n## Verschwiegenes Kapitel\n\n{SECRET}.\n"
-    return write(docs / "hr" / "wintersteiner-besuch.md", text)
-
-
-@pytest.fixture
 def older(monkeypatch):
     """Write as an earlier searchkit did where SQLite leaves deleted bytes where they are."""
     plain = database._prepare_for_writing
@@ -57,20 +47,9 @@ def older(monkeypatch):
     monkeypatch.setattr(database, "_prepare_for_writing", prepare)
 
 
-def bytes_of(folder):
-    return b"".join(path.read_bytes() for path in folder.iterdir())
-
-
 def vectors_in(folder):
     with Database.read(folder) as db:
         return dict(db.rows("SELECT t.text, v.vector FROM texts t JOIN vectors v USING (text_id)"))
-
-
-def assert_gone(folder):
-    """Looked for in the plain way, byte by byte."""
-    held = bytes_of(folder).lower()
-    for piece in (SECRET, *WORDS, "Adalbert Geheimrat", "Besuchsprotokoll", "Verschwiegenes", "besuch.md"):
-        assert piece.lower().encode() not in held, piece
 
 
 def test_nothing_is_left_in_any_file(library, docs, secret, library_folder):
@@ -178,92 +157,6 @@ def test_texts_that_an_interrupted_run_left_go_too(library, docs, secret, librar
     assert_gone(library_folder)
 
 
-# -------------------------------------------------------------------- what stays away
-
-
-def test_a_forgotten_file_stays_away_until_it_is_named(library, docs, secret, library_folder):
-    library.index([docs])
-    library.forget("hr/wintersteiner-besuch.md")
-    for again in (library.refresh()[0], library.index([docs])):
-        assert again.added == 0 and "hr/wintersteiner-besuch.md" in " ".join(again.notices)
-    write(secret, f"Edited. {SECRET}")
-    assert library.refresh()[0].added == 0
-    assert_gone(library_folder)
-    assert library.index([secret]).added == 1
-    assert library.refresh()[0].notices == () and library.query("Wintersteiner", mode="text").hits
-
-
-def test_a_forgotten_file_stays_away_under_another_name(library, docs, secret, library_folder):
-    library.index([docs])
-    library.forget("hr/wintersteiner-besuch.md")
-    moved = secret.rename(docs / "harmless.md")
-    assert library.refresh()[0].added == 0
-    assert library.index([moved]).added == 1
-
-
-def test_a_twin_that_was_indexed_beside_it_stays(library, docs, secret):
-    twin = docs / "twin.md"
-    shutil.copy(secret, twin)
-    library.index([docs])
-    library.forget("hr/wintersteiner-besuch.md")
-    twin.touch()
-    assert library.refresh()[0].removed == 0 and library.query("Wintersteiner", mode="text").hits
-
-
-def test_a_row_stays_away_wherever_it_moves_in_its_table(library, docs, library_folder):
-    rows = ["Ann Lee,Marketing department", "Bob Quellengasse,Legal affairs", "Cora Smith,Engineering"]
-    table = write(docs / "staff.csv", "\n".join(["name,place", *rows, ""]))
-    library.index([docs])
-    library.forget("staff.csv#2")
-    assert b"Bob Quellengasse" not in bytes_of(library_folder)
-    write(table, "\n".join(["name,place", "Dan New,Kitchen", *rows, ""]))
-    assert "1 passage is left out" in " ".join(library.refresh()[0].notices)
-    found = {hit.text for hit in library.query("affairs department kitchen", k=10, where="type = csv").hits}
-    assert len(found) == 3 and "Bob" not in " ".join(found)
-    library.index([table])
-    assert library.query("Quellengasse", mode="text").hits
-
-
-def test_the_only_row_of_a_table_can_be_forgotten(library, docs):
-    table = write(docs / "one.csv", "name,place\nBob Quellengasse,Legal affairs\n")
-    library.index([docs])
-    library.forget("one.csv#1")
-    write(table, table.read_text() + "Ann Lee,Marketing\n")
-    (report,) = library.refresh()
-    assert report.failed == () and report.changed + report.added == 1
-
-
-def test_a_file_with_several_documents_goes_whole(library, docs, library_folder):
-    write(docs / "staff.csv", "name,place\nBob Quellengasse,Legal affairs\nAnn Wintersteiner,Marketing\n")
-    library.index([docs])
-    assert library.forget("staff.csv").documents == 2
-    assert library.refresh()[0].added == 0
-    assert b"Quellengasse" not in bytes_of(library_folder)
-
-
-def test_a_source_that_is_the_file_itself_goes_with_it(library, docs, secret, library_folder):
-    library.index([secret], collection="a")
-    library.forget(str(secret))
-    assert library.show("a").sources == ()
-    assert_gone(library_folder)
-
-
-def test_no_name_is_kept_of_what_stays_away(library, docs, secret, library_folder):
-    library.index([docs])
-    library.forget("hr/wintersteiner-besuch.md")
-    library.refresh()
-    library.forget()
-    assert_gone(library_folder)
-
-
-def test_removing_a_collection_lets_go_of_its_marks(library, docs, library_folder):
-    library.index([docs], collection="a")
-    library.forget("vpn.txt", collection="a")
-    library.remove("a")
-    with Database.read(library_folder) as db:
-        assert db.rows("SELECT * FROM forgotten") == []
-
-
 # -------------------------------------------------------------------- names
 
 
@@ -281,6 +174,23 @@ def test_a_name_that_is_not_there_is_answered_with_near_ones(library, docs):
     library.index([docs])
     with pytest.raises(UsageError, match=r"holds no document 'hr/leaf.md' \(did you mean: hr/leave.md"):
         library.forget("hr/leaf.md")
+
+
+def test_a_wrong_name_is_no_forgotten_one_while_a_forgetting_is_interrupted(library, docs, library_folder):
+    library.index([docs])
+    with Database.write(library_folder) as db:
+        forgetting.begin(db, forgetting.look_up(db, "hr/leave.md", None), everywhere=True)
+    with pytest.raises(UsageError, match=r"did you mean: laptop.md") as raised:
+        library.forget("laptpo.md")
+    assert "interrupted 'forget' may have left traces" in raised.value.remedy
+
+
+def test_a_row_is_named_by_the_path_of_its_table(library, docs):
+    table = write(docs / "staff.csv", "name,place\nBob Quellengasse,Legal affairs\nAnn Lee,Marketing\n")
+    library.index([docs])
+    assert library.held(f"{table}#1") == (("company-docs",), 1)
+    assert library.forget(f"{table}#1").documents == 1
+    assert library.query("Ann Lee", mode="text").hits and library.forget(f"{table}#1").documents == 0
 
 
 def test_forgetting_twice_is_no_error(library, docs, secret):
@@ -357,6 +267,93 @@ def test_a_reader_does_not_keep_another_writer_from_its_work(library, docs, secr
         write(docs / "more.md", "One more page.")
         assert library.refresh()[0].added == 1
         assert "interrupted 'forget'" in " ".join(library.verify())
+
+
+def test_a_snapshot_that_is_gone_is_made_anew(library, docs, secret, library_folder):
+    """A cache may be deleted: that of another Collection does not stand in the way."""
+    library.index([docs], collection="a")
+    library.index([docs / "vpn.txt"], collection="b")
+    lost = library_folder / library.show("b").snapshot.file
+    lost.unlink()
+    assert library.forget("hr/wintersteiner-besuch.md").proof.snapshots == 2
+    assert library.verify() == []
+
+
+def test_what_cannot_be_proven_keeps_nobody_from_writing(library, docs, secret, library_folder):
+    library.index([docs])
+    write(library_folder / "copy.txt", f"somebody's notes: {SECRET}")
+    with pytest.raises(LibraryDamaged):
+        library.forget("hr/wintersteiner-besuch.md")
+    write(docs / "more.md", "One more page.")
+    assert library.refresh()[0].added == 1 and library.rebuild() == ["company-docs"]
+    assert "interrupted 'forget'" in " ".join(library.verify())
+
+
+def test_a_reader_that_comes_after_the_proof_is_no_error(library, docs, secret, library_folder, monkeypatch):
+    library.index([docs])
+    plain, readers = forgetting._prove, []
+
+    def prove(db, *how):
+        readers.append(Database.read(library_folder))
+        readers[0].rows("BEGIN")
+        readers[0].rows("SELECT count(*) FROM texts")
+        return plain(db, *how)
+
+    monkeypatch.setattr(forgetting, "_prove", prove)
+    assert library.forget("hr/wintersteiner-besuch.md").documents == 1
+    readers[0].close()
+    assert library.verify() == []
+    assert_gone(library_folder)
+
+
+def test_no_note_names_what_is_forgotten(library, docs, secret, library_folder, monkeypatch):
+    """Not even for as long as it takes: the process may be killed meanwhile, and the note be left."""
+    library.index([docs])
+    seen, plain = [], forgetting.begin
+    monkeypatch.setattr(sys, "argv", ["searchkit", "forget", "hr/wintersteiner-besuch.md"])
+
+    def begin(*args, **how):
+        seen.append((library_folder / "writer.json").read_text())
+        return plain(*args, **how)
+
+    monkeypatch.setattr(forgetting, "begin", begin)
+    write(docs / "note.md", "# searchkit forget\n\nWhat the note itself says is not taken for a trace.")
+    library.index([docs])
+    library.forget("note.md")
+    library.forget("hr/wintersteiner-besuch.md")
+    assert len(seen) == 2 and '"searchkit forget"' in seen[1] and "besuch" not in "".join(seen)
+
+
+def test_a_frequent_writer_does_not_try_to_finish_each_time(library, docs, library_folder, monkeypatch):
+    library.index([docs])
+    write(library_folder / "copy.txt", "Parental leave lasts fourteen weeks at full pay.")
+    with pytest.raises(LibraryDamaged):
+        library.forget("hr/leave.md")
+    tried, plain = [], forgetting.finish
+    monkeypatch.setattr(forgetting, "finish", lambda *args, **how: tried.append(args) or plain(*args, **how))
+    for _ in range(3):
+        library.refresh()
+    assert len(tried) == 1
+    with Database.read(library_folder) as reader, reader.one_state():
+        reader.rows("SELECT count(*) FROM texts")
+        write(docs / "new.md", "A new page.")
+        monkeypatch.setattr(forgetting, "PAUSE_S", 0.0)
+        forgetting._not_before.clear()
+        library.refresh()
+        library.refresh()
+    assert len(tried) == 2  # the second saw at once that it would be in vain
+
+
+def test_space_is_looked_for_where_sqlite_will_want_it(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "second"))
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path / "first"))
+    assert database.temporary_folder() == tmp_path / "first"
+    (tmp_path / "first").rmdir()
+    assert database.temporary_folder() == tmp_path / "second"
+    (tmp_path / "second").rmdir()
+    assert database.temporary_folder().is_dir()
 
 
 def test_too_little_space_is_said_before_anything_is_done(library, docs, secret, monkeypatch):

@@ -1,14 +1,15 @@
 """Places through the Library: stored, moved by edits, shown by Hits, missing in Libraries made before."""
 
 import json
-import sqlite3
+import os
 
 import pytest
 
+from searchkit.collection import index_pipeline
 from searchkit.collection.library import Library
-from searchkit.library.database import FILE_NAME
+from searchkit.errors import DocumentError
 from searchkit.records import Place
-from tests.collection.conftest import write
+from tests.collection.conftest import undo_places, write
 from tests.documents import make_files
 
 PARAGRAPHS = [f"Paragraph {n} of zebra{n} " + "has a few words more " * 30 for n in range(6)]
@@ -83,16 +84,6 @@ def test_lines_added_between_passages_embed_nothing_at_all(library, many, embedd
     assert where(library, "zebra3") == ("long.md:16", ("line", 16, 16))
 
 
-def undo_places(folder):
-    """Make of a Library what it was before places were stored."""
-    connection = sqlite3.connect(folder / FILE_NAME)
-    for column in ("unit", "first", "last", "sheet", "last_sheet"):
-        connection.execute(f"ALTER TABLE passages DROP COLUMN place_{column}")
-    connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm004_places'")
-    connection.commit()
-    connection.close()
-
-
 def test_a_library_from_before_knows_pages_and_the_next_run_reads_the_rest_without_embedding(
     library, many, library_folder, embedder
 ):
@@ -111,3 +102,32 @@ def test_a_library_from_before_knows_pages_and_the_next_run_reads_the_rest_witho
     assert {text: where(reopened, text) for text in PLACES} == {**PLACES, "Quarterly": found["Quarterly"]}
     assert {text: reopened.query(text, mode="text").hits[0].passage_id for text in PLACES} == ids
     assert reopened.index([many]).unchanged == 10 and reopened.verify() == []
+
+
+def test_a_library_from_before_keeps_what_cannot_be_read_any_more(library, many, library_folder, monkeypatch):
+    """A file that has not changed, and that only this version of searchkit fails at."""
+    library.index([many])
+    undo_places(library_folder)
+    plain = index_pipeline.load
+
+    def failing(source, **how):
+        if source.name == "long.md":
+            raise DocumentError("is too much for this version")
+        return plain(source, **how)
+
+    monkeypatch.setattr(index_pipeline, "load", failing)
+    (report,) = library.refresh()
+    assert [failure.document for failure in report.failed] == ["long.md"] and report.unchanged == 4
+    assert library.query("zebra3", mode="text").hits
+    (report,) = library.refresh()
+    assert [failure.document for failure in report.failed] == ["long.md"]
+
+
+def test_times_before_1970_need_nothing_of_their_own(library, many, library_folder):
+    for name, time_ns in (("long.md", 0), ("laptop.md", -5_000_000_000)):
+        os.utime(many / name, ns=(time_ns, time_ns))
+    library.index([many])
+    undo_places(library_folder)
+    assert where(library, "zebra3") == ("long.md", None)
+    library.index([many])
+    assert where(library, "zebra3")[1] == ("line", 7, 7) and where(library, "laptop")[1] is not None

@@ -246,3 +246,11 @@ def test_a_path_may_lead_through_a_link(two_sources, docs, tmp_path):
 def test_numbers_out_of_bounds_are_refused(reports, wanted):
     with pytest.raises(UsageError, match="expected"):
         reports.similar("00.md", **wanted)
+
+
+def test_a_hit_of_another_collection_is_a_mistake_and_no_damage(library, docs):
+    library.index([docs], collection="a")
+    library.index([docs], collection="b")
+    hit = library.query("laptop", collection="a", mode="text").hits[0]
+    with pytest.raises(UsageError, match="is none of collection 'b'"):
+        library.similar(hit, collection="b")

@@ -50,9 +50,8 @@ def open_library(folder: Path) -> Library:
 
 
 def held_by(library: Path) -> bytes:
-    """All bytes of a library but the note of who writes: a killed process leaves its command there."""
-    paths = (path for path in library.iterdir() if path.name != "writer.json")
-    return b"".join(path.read_bytes() for path in paths).lower()
+    """All bytes of a library, the note of who writes among them."""
+    return b"".join(path.read_bytes() for path in library.iterdir()).lower()
 
 
 def start(library: Path, kill_at: int = 0) -> subprocess.Popen[str]:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searchkit.documents.discover import Discovery, discover, escape_name
+from searchkit.documents.discover import Discovery, discover
 from searchkit.errors import UsageError
+from searchkit.paths import escape_name
 
 
 def put(root: Path, *names: str, text: str = "text") -> None:

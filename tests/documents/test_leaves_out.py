@@ -51,3 +51,10 @@ def test_what_is_gone_is_judged_by_its_name(root, name, left_out):
 
 def test_the_root_itself_is_never_left_out(root):
     assert not leaves_out(root, root)
+
+
+def test_a_library_is_left_out_when_it_is_named_itself(root):
+    """Watchers that poll, and Windows, tell of the folder whose content changed."""
+    assert leaves_out(root, root / "other") and not leaves_out(root, root / "library")
+    assert leaves_out(root, root / "library", exclude=[root / "library"])
+    assert not leaves_out(root, root / "hr", exclude=[root / "library"])

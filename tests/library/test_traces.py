@@ -79,3 +79,12 @@ def test_what_is_explained_is_taken_off():
     known = Traces.of(KEY, [TEXT, b"Ann Winterstein"])
     explained = known.among([b"by Ann Winterstein"])
     assert len(explained) == 1 and len(known.without(explained)) == len(known) - 1
+
+
+def test_what_is_held_while_gathering_does_not_grow_with_what_is_gathered(monkeypatch):
+    monkeypatch.setattr(traces, "MOST", 100)
+    sample, most = traces.Sample(KEY), 0
+    for seed in range(300):
+        sample.add(noise(400, seed))
+        most = max(most, len(sample._found))
+    assert most < 300 and len(sample.traces()) == 100
