@@ -70,10 +70,11 @@ def coverages(passages: Sequence[StoredPassage], terms: Sequence[Term], marker: 
 
     marker: of these terms.
     """
-    texts, contexts = [one.text for one in passages], [one.context for one in passages]
+    held = marker.held([*(one.text for one in passages), *(one.context for one in passages)])
+    in_texts, in_contexts = held[: len(passages)], held[len(passages) :]
     return [
         _covered(in_text | in_context, terms)
-        for in_text, in_context in zip(marker.held(texts), marker.held(contexts), strict=True)
+        for in_text, in_context in zip(in_texts, in_contexts, strict=True)
     ]
 
 

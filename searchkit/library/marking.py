@@ -55,10 +55,18 @@ class Marker:
         """For every text the (start, end), in characters, of each word of certain places, in order."""
         split = self._look_up(texts)
         phrases = [phrase for place, phrase in self._phrases.items() if place in places]
+        alone = {phrase[0] for phrase in phrases if len(phrase) == 1}
+        together = [phrase for phrase in phrases if len(phrase) > 1]
         pairs = [pair for place, pair in self._pairs.items() if place in places]
         return [
             _united(
-                [span for phrase in phrases for span in self._places(phrase, tokens)] + _runs_of(pairs, text)
+                [
+                    (start, end)
+                    for token, start, end in tokens
+                    if (found := self._matching[token]) and not alone.isdisjoint(found)
+                ]
+                + [span for phrase in together for span in self._places(phrase, tokens)]
+                + _runs_of(pairs, text)
             )
             for text, tokens in zip(texts, split, strict=True)
         ]
