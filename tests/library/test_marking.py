@@ -4,13 +4,14 @@ import sqlite3
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from searchkit.library import fulltext
 from searchkit.library.database import Database
 from searchkit.library.marking import REMEMBERED, Marker
 from searchkit.library.migrations import TOKENIZER
+from searchkit.library.words import is_unspaced
 from searchkit.library.words import words as indexed
 
 
@@ -74,8 +75,10 @@ def test_without_words_or_texts_nothing_is_marked(db):
 LETTERS = st.text("abdeEnrst 204é-_.'@のコ京。", max_size=24)
 
 
+@settings(max_examples=300, deadline=None)
 @given(query=LETTERS, text=LETTERS)
 @example(query="s", text="'s")
+@example(query="コ", text="のコ")
 def test_what_is_held_is_what_the_full_text_matches(db, query, text):
     words = words_of(db, query)
     (held,) = Marker(words).held([text])
@@ -84,10 +87,14 @@ def test_what_is_held_is_what_the_full_text_matches(db, query, text):
         index.execute("INSERT INTO t (rowid, text) VALUES (1, ?)", (indexed(text),))
         for place, term in enumerate(fulltext.expression(db, query).terms):
             matches = bool(index.execute("SELECT 1 FROM t WHERE t MATCH ?", (term.match,)).fetchall())
-            assert (place in held) == matches, (term, text)
+            if len(term.word) == 1 and is_unspaced(term.word):  # the index knows where pairs begin, not end
+                assert place in held or not matches, (term, text)
+            else:
+                assert (place in held) == matches, (term, text)
     index.close()
 
 
+@settings(deadline=None)
 @given(query=st.text(max_size=40), text=st.text(max_size=80))
 def test_marks_lie_within_the_text_in_order_and_never_fail(db, query, text):
     words = words_of(db, query)
@@ -99,6 +106,7 @@ def test_marks_lie_within_the_text_in_order_and_never_fail(db, query, text):
         assert marker.held([text])[0]
 
 
+@settings(deadline=None)
 @given(words=st.lists(st.text("abcdeé", min_size=1, max_size=6), min_size=1, max_size=8))
 def test_every_word_of_a_text_is_marked_by_itself(db, words):
     text = " ".join(words)
