@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import _quality_tables as quality
 from benchmarks._conditions import RESULTS
+from benchmarks._markdown import secs, table
 
 README = Path(__file__).with_name("README.md")
 RECALL = 0.97  # that approximate search has to reach for a fair comparison of its speed
@@ -62,27 +64,27 @@ def query_latency() -> str:
 
 def relevance() -> str:
     """Verdicts by set, and what several Collections find together."""
-    return _each("relevance", _relevance)
+    return _each("relevance", quality.relevance)
 
 
 def hybrid() -> str:
     """Words and vectors, fused and alone."""
-    return _each("hybrid", _hybrid)
+    return _each("hybrid", quality.hybrid)
 
 
 def similar() -> str:
     """Documents like one, against the links between them."""
-    return _each("similar", _similar)
+    return _each("similar", quality.similar)
 
 
 def reranking() -> str:
     """The first Hits judged again."""
-    return _each("reranking", _reranking)
+    return _each("reranking", quality.reranking)
 
 
 def sample_corpus() -> str:
     """Answers on sample_corpus."""
-    return _each("sample_corpus", _sample_corpus)
+    return _each("sample_corpus", quality.sample_corpus)
 
 
 def refresh() -> str:
@@ -91,9 +93,9 @@ def refresh() -> str:
     rows = [
         (
             one["folder"], one["files"], f"{one['passages']:,}",
-            f"{one['first_s']:.1f} s, {one['texts_per_s']:.0f} texts/s", _s(_middle(one["unchanged_s"])),
-            f"{_s(one['edit']['s'])}, {one['edit']['embedded']} embedded",
-            f"{_s(one['move']['s'])}, {one['move']['embedded']} embedded",
+            f"{one['first_s']:.1f} s, {one['texts_per_s']:.0f} texts/s", secs(_middle(one["unchanged_s"])),
+            f"{secs(one['edit']['s'])}, {one['edit']['embedded']} embedded",
+            f"{secs(one['move']['s'])}, {one['move']['embedded']} embedded",
         )
         for one in kept
         if one and "edit" in one
@@ -107,7 +109,7 @@ def refresh() -> str:
         "one file edited",
         "one file moved",
     )
-    return _table(head, rows) + _conditions(kept)
+    return table(head, rows) + _conditions(kept)
 
 
 def refresh_many() -> str:
@@ -115,15 +117,15 @@ def refresh_many() -> str:
     kept = [_load(path.stem) for path in sorted(RESULTS.glob("refresh-*-files.json"))]
     rows = [
         (
-            f"{one['files']:,}", _s(_middle(one["unchanged_s"])),
-            f"{_s(one['one_percent']['s'])}, {one['one_percent']['embedded']} embedded",
-            ", ".join(f"{part.replace('_', ' ')} {_s(s)}" for part, s in one["unchanged_parts_s"].items()),
+            f"{one['files']:,}", secs(_middle(one["unchanged_s"])),
+            f"{secs(one['one_percent']['s'])}, {one['one_percent']['embedded']} embedded",
+            ", ".join(f"{part.replace('_', ' ')} {secs(s)}" for part, s in one["unchanged_parts_s"].items()),
         )
         for one in kept
         if one
     ]  # fmt: skip
     head = ("files", "nothing changed", "one in a hundred changed", "parts of the run without a change")
-    return _table(head, rows) + _conditions(kept) if rows else NOTHING
+    return table(head, rows) + _conditions(kept) if rows else NOTHING
 
 
 def pipeline() -> str:
@@ -137,7 +139,7 @@ def growth() -> str:
     kept = {name: _load(name) for name in names}
     rows = [
         (
-            names[name], f"{row['passages']:,}", f"{row['index_ms_per_passage']:.3f}", _s(row["refresh_s"]),
+            names[name], f"{row['passages']:,}", f"{row['index_ms_per_passage']:.3f}", secs(row["refresh_s"]),
             row["peak_rss_mb"], row["library_bytes_per_passage"],
         )
         for name, found in kept.items()
@@ -152,7 +154,7 @@ def growth() -> str:
         "peak MB",
         "bytes per passage",
     )
-    return _table(head, rows) + _conditions(kept.values()) if rows else NOTHING
+    return table(head, rows) + _conditions(kept.values()) if rows else NOTHING
 
 
 def vector_search() -> str:
@@ -177,7 +179,7 @@ def _pipeline(found: Figures) -> str:
         "time outside of the model",
         "peak MB",
     )
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _vector_search(found: Figures) -> str:
@@ -202,7 +204,7 @@ def _vector_search(found: Figures) -> str:
         "vectors", "contender", "setting", "recall@10", "p50 ms", "p99 ms", "bytes per vector, index",
         "bytes per vector, memory", "build s",
     )  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _machine(found: Figures) -> str:
@@ -211,12 +213,12 @@ def _machine(found: Figures) -> str:
         ("memory read, one thread", f"{found['read_gb_s_one_thread']:.1f}", "GB/s"),
         ("memory read, all threads", f"{found['read_gb_s']:.1f}", "GB/s"),
     ]
-    return _table(("limit", "measured", "unit"), rows)
+    return table(("limit", "measured", "unit"), rows)
 
 
 def _throughput_rows(rows: Figures, facts: Figures) -> str:
     head = ("contender", "texts/s, best", "median", "ratio", "least cosine", "mean cosine", "share of peak")
-    return _table(
+    return table(
         head,
         [
             (
@@ -261,7 +263,7 @@ def _precision_quality(found: Figures) -> str:
             (documents, queries, *lost, f"{one['mean']:+.3f} [{one['low']:+.2f}, {one['high']:+.2f}]")
         )
     sampled = "; ".join(f"{name}: {one['sampled']}" for name, one in found["sets"].items())
-    return f"{_table(('documents', 'queries', *names, 'mean, points lost'), rows)}\n\n{sampled}."
+    return f"{table(('documents', 'queries', *names, 'mean, points lost'), rows)}\n\n{sampled}."
 
 
 def _index_end_to_end(found: Figures) -> str:
@@ -275,7 +277,7 @@ def _index_end_to_end(found: Figures) -> str:
     ]  # fmt: skip
     head = ("", "s, best", "s, median", "texts/s", "times ours", "peak MiB", "same ten hits")
     return (
-        f"{found['texts']:,} files of one passage each, from {found['origin']}\n\n{_table(head, rows)}"
+        f"{found['texts']:,} files of one passage each, from {found['origin']}\n\n{table(head, rows)}"
         + _absent(found)
     )
 
@@ -291,85 +293,15 @@ def _query_latency(found: Figures) -> str:
             for name, row in found["cold"]["rows"].items()
         ]  # fmt: skip
         head = ("cold process", "s, best", "s, median", "times ours", "peak MiB", "of the ten nearest")
-        parts.append(f"{found['cold']['passages']:,} passages, whole processes\n\n{_table(head, rows)}")
+        parts.append(f"{found['cold']['passages']:,} passages, whole processes\n\n{table(head, rows)}")
     for size, warm in found["warm"].items():
         rows = [
             (name, row["p50_ms"], row["p99_ms"], f"{row['ratio'] or 0:.1f}", f"{row['top10_overlap']:.3f}")
             for name, row in warm.items()
         ]
         head = ("warm process", "p50 ms", "p99 ms", "times ours", "of the ten nearest")
-        parts.append(f"{int(size):,} passages, {found['questions']} questions\n\n{_table(head, rows)}")
+        parts.append(f"{int(size):,} passages, {found['questions']} questions\n\n{table(head, rows)}")
     return "\n\n".join(parts) + _absent(found)
-
-
-def _hybrid(found: Figures) -> str:
-    rows = [
-        (name, mode, *(f"{one[mode][measure]:.2f}" for measure in ("ndcg@10", "recall@100", "mrr")))
-        for name, one in [*found["sets"].items(), ("mean", found["mean"])]
-        for mode in ("vector", "text", "hybrid")
-    ]
-    equal = all(one["vector_arm_equals_numpy"] for one in found["sets"].values())
-    gain = found["gain_over_better_arm"]
-    return (
-        f"{_table(('set', 'mode', 'nDCG@10', 'recall@100', 'MRR'), rows)}\n\n"
-        f"Hybrid against the better arm of each set: {gain['mean']:+.2f} points of nDCG@10 on average, "
-        f"{gain['worst']:+.2f} at worst. The vector arm {'is' if equal else 'IS NOT'} that of a numpy scan."
-    )
-
-
-def _similar(found: Figures) -> str:
-    low, high = found["similar_less_means_95"]
-    took = found["took_ms"]
-    return (
-        f"{_table(('compared by', 'nDCG@10'), found['ndcg@10'].items())}\n\n"
-        f"{found['documents']:,} documents, {found['passages']:,} passages, {found['documents_with_links']} "
-        f"documents with links. Less the means of the vectors: {low:+.1f} to {high:+.1f} points (95 %). "
-        f"An answer takes {took['p50']} ms, at the 95th percentile {took['p95']} ms."
-    )
-
-
-def _relevance(found: Figures) -> str:
-    said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")
-    ways = ("alone", "by relevance", "by ranks")
-    rows = [
-        (
-            name,
-            f"{one['answerable']:,}",
-            f"{one[said[0]]:.1f} %",
-            f"{one['unanswerable']:,}",
-            f"{one[said[1]]:.1f} %",
-            *(f"{one['ndcg@10'][way]:.2f}" for way in ways),
-        )
-        for name, one in found["sets"].items()
-    ]
-    mean = (f"{found['mean'][key]:.1f} %" for key in said)
-    rows.append(("mean", "", next(mean), "", next(mean), *(f"{found['mean_ndcg@10'][w]:.2f}" for w in ways)))
-    header = ("set", "own questions", "said relevant", "others'", "said nothing relevant", *ways)
-    every, area = found["all"], found["auc"]
-    return (
-        f"{_table(header, rows)}\n\n"
-        f"Of all {every['answerable']:,} own questions {every[said[0]]:.1f} % are said to have found what is "
-        f"relevant, of all {every['unanswerable']:,} of others {every[said[1]]:.1f} % to have found nothing. "
-        f"Area under the ROC: {area['relevance']:.4f}, of the bare cosine {area['cosine']:.4f}."
-    )
-
-
-def _reranking(found: Figures) -> str:
-    rows = [
-        (
-            name, mode, one["queries"], f"{one[mode]['before']:.2f}", f"{one[mode]['after']:.2f}",
-            f"{one[mode]['better']}, {one[mode]['worse']}", _s(one["seconds_a_query"]),
-        )
-        for name, one in found["sets"].items()
-        for mode in ("vector", "hybrid")
-    ]  # fmt: skip
-    head = ("set", "mode", "queries", "nDCG@10 before", "after", "better, worse", "a query takes")
-    return f"{_table(head, rows)}\n\nThe first {found['first']} judged by {found['judged_by']}."
-
-
-def _sample_corpus(found: Figures) -> str:
-    row = (found["profile"], f"{found['in_top_5']:.3f}", f"{found['first']:.3f}", f"{found['mrr@10']:.3f}")
-    return _table(("profile", "in the first five", "first", "MRR@10"), [row])
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -412,15 +344,6 @@ def _contender(name: str, facts: Figures) -> str:
 def _absent(found: Figures) -> str:
     lines = [f"without {name}: {why}" for name, why in found.get("absent", {}).items()]
     return f"\n\n{'; '.join(lines)}" if lines else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def _s(seconds: float) -> str:
-    return f"{seconds:.2f} s"
 
 
 def _share(share: float | None) -> str:

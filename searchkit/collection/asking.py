@@ -12,6 +12,7 @@ from searchkit.arrays import Float32Vector
 from searchkit.collection import hits as making
 from searchkit.collection import recipe
 from searchkit.collection.merging import POOL, merged
+from searchkit.collection.models import OpenModels
 from searchkit.collection.question import Question, loaded
 from searchkit.collection.searching import Asked, Search
 from searchkit.collection.selecting import MAX_K, Selection, pooled
@@ -25,20 +26,7 @@ from searchkit.profile import Profile
 from searchkit.records import Hit, JsonValue, QueryResult
 
 if TYPE_CHECKING:
-    from searchkit.collection.reranking import Judge, PairScorer, Reranking
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """The ways to models.
-
-    embedder: by name and the precision class of the stored vectors, None for any; scorer: a cross-encoder by
-    name; is_cross_encoder: whether a name is that of one.
-    """
-
-    embedder: Callable[[str, str | None], Embedder]
-    scorer: Callable[[str], PairScorer]
-    is_cross_encoder: Callable[[str], bool]
+    from searchkit.collection.reranking import Judge, Reranking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +53,7 @@ class Answer:
     parts: Mapping[str, Part]
 
 
-def reranking_of(question: Question, models: Models) -> Reranking | None:
+def reranking_of(question: Question, models: OpenModels) -> Reranking | None:
     """By what the first hits are to be judged again; None by nothing.
 
     Raises: UsageError: what is said of it contradicts itself. ModelNotFound.
@@ -82,7 +70,7 @@ def answer(
     db: Database,
     question: Question,
     choices: Sequence[Callable[[Database], StoredCollection]],
-    models: Models,
+    models: OpenModels,
     again: Reranking | None = None,
 ) -> Answer:
     """Answer a checked question from the Collections that each of `choices` picks.
@@ -134,7 +122,7 @@ def _ask(
     question: Question,
     selection: Selection,
     choose: Callable[[Database], StoredCollection],
-    models: Models,
+    models: OpenModels,
     again: Reranking | None,
 ) -> Part:
     while True:
@@ -199,14 +187,14 @@ def _ask(
         )
 
 
-def _judge(again: Reranking, question: Question, collection: StoredCollection, models: Models) -> Judge:
+def _judge(again: Reranking, question: Question, collection: StoredCollection, models: OpenModels) -> Judge:
     """What judges the first candidates again, opened; the model of the search itself where none is named."""
     from searchkit.collection.reranking import UnderProfile
 
     if again.model is not None and again.cross_encoder:
         return models.scorer(again.model)
     space = collection.recipe.get("precision") if again.model is None else None
-    embedder = models.embedder(again.model or str(question.model or collection.model), space)
+    embedder = models.quick(again.model or str(question.model or collection.model), space)
     return UnderProfile(embedder=embedder, profile=again.profile or question.profile_for(collection))
 
 
@@ -235,11 +223,11 @@ def _judged_again(search: Search, n: int, judge: Judge) -> tuple[str, ...]:
 
 
 def _fitting(
-    collection: StoredCollection, profile: Profile, model: str | Path | None, models: Models
+    collection: StoredCollection, profile: Profile, model: str | Path | None, models: OpenModels
 ) -> Embedder:
     """The model for a Collection's space. Raises: RecipeMismatch naming what differs."""
     name = str(model) if model is not None else collection.model
-    embedder = models.embedder(name, collection.recipe.get("precision"))
+    embedder = models.quick(name, collection.recipe.get("precision"))
     recipe.require_same(
         collection.name,
         collection.recipe,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from searchkit.collection.naming import gone
 from searchkit.collection.query_pipeline import Candidate
 from searchkit.library import documents as store
 from searchkit.library.database import Database
@@ -71,6 +70,8 @@ def hits(
 
 def with_context(db: Database, hit: Hit, n: int) -> Hit:
     """A Hit with the texts of the n Passages before and after it. Raises: UsageError: it is gone."""
+    from searchkit.collection.naming import gone  # a query needs nothing of it
+
     for passage in store.passages(db, [hit.passage_id]):
         before, after = store.texts_around(db, passage, n)
         return replace(hit, before=tuple(before), after=tuple(after))

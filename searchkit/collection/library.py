@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 from searchkit import settings
 from searchkit.collection import hits as making
 from searchkit.collection import recovery
-from searchkit.collection.asking import Answer, Models, answer, reranking_of
+from searchkit.collection.asking import Answer, answer, reranking_of
 from searchkit.collection.info import CollectionInfo, info_of
 from searchkit.collection.models import OpenModels
 from searchkit.collection.question import Options, Question, checked, collections_of, loaded
@@ -177,14 +177,13 @@ class Library:
 
     def _answer(self, text: str, asked: Options) -> Answer:
         question = checked(Question(text=text, **asked))
-        models = Models(self._models.quick, self._models.scorer, self._models.is_cross_encoder)
-        again = reranking_of(question, models)
+        again = reranking_of(question, self._models)
         with Database.read(self.folder) as db:
             return answer(
                 db,
                 question,
                 [partial(self._chosen, name=name) for name in collections_of(asked)],
-                models,
+                self._models,
                 again,
             )
 

@@ -66,7 +66,7 @@ class Marker:
                     if (found := self._matching[token]) and not alone.isdisjoint(found)
                 ]
                 + [span for phrase in together for span in self._places(phrase, tokens)]
-                + _runs_of(pairs, text)
+                + list(_runs_of(pairs, text))
             )
             for text, tokens in zip(texts, split, strict=True)
         ]
@@ -126,16 +126,22 @@ def _pairs_in(text: str, pairs: dict[int, str]) -> set[int]:
     if not pairs:
         return set()
     unified = unicodedata.normalize("NFKC", text)
-    return {place for place, pair in pairs.items() if pair in unified}
+    return {place for place, pair in pairs.items() if next(_runs_of([pair], unified), None) is not None}
 
 
-def _runs_of(pairs: Iterable[str], text: str) -> list[tuple[int, int]]:
-    """Where pairs of characters stand."""
-    return [
-        (place.start(), place.start() + len(pair))
-        for pair in pairs
-        for place in re.finditer(f"(?={re.escape(pair)})", text)
-    ]
+def _runs_of(pairs: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
+    """Where pairs of characters stand; a single one where it begins a pair, or stands alone."""
+    for pair in pairs:
+        start = text.find(pair)
+        while start >= 0:
+            end = start + len(pair)
+            if len(pair) > 1 or _is_unspaced_at(text, end) or not _is_unspaced_at(text, start - 1):
+                yield start, end
+            start = text.find(pair, start + 1)
+
+
+def _is_unspaced_at(text: str, place: int) -> bool:
+    return 0 <= place < len(text) and _PAIR.match(text[place]) is not None
 
 
 def _united(spans: Iterable[tuple[int, int]]) -> Spans:

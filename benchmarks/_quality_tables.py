@@ -1,0 +1,84 @@
+"""Tables of figures about quality: what is found, in which order, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks._markdown import secs, table
+
+Figures = dict[str, Any]
+
+
+def hybrid(found: Figures) -> str:
+    """By mode and set, and the gain over the better arm."""
+    rows = [
+        (name, mode, *(f"{one[mode][measure]:.2f}" for measure in ("ndcg@10", "recall@100", "mrr")))
+        for name, one in [*found["sets"].items(), ("mean", found["mean"])]
+        for mode in ("vector", "text", "hybrid")
+    ]
+    equal = all(one["vector_arm_equals_numpy"] for one in found["sets"].values())
+    gain = found["gain_over_better_arm"]
+    return (
+        f"{table(('set', 'mode', 'nDCG@10', 'recall@100', 'MRR'), rows)}\n\n"
+        f"Hybrid against the better arm of each set: {gain['mean']:+.2f} points of nDCG@10 on average, "
+        f"{gain['worst']:+.2f} at worst. The vector arm {'is' if equal else 'IS NOT'} that of a numpy scan."
+    )
+
+
+def similar(found: Figures) -> str:
+    """By way of comparing."""
+    low, high = found["similar_less_means_95"]
+    took = found["took_ms"]
+    return (
+        f"{table(('compared by', 'nDCG@10'), found['ndcg@10'].items())}\n\n"
+        f"{found['documents']:,} documents, {found['passages']:,} passages, {found['documents_with_links']} "
+        f"documents with links. Less the means of the vectors: {low:+.1f} to {high:+.1f} points (95 %). "
+        f"An answer takes {took['p50']} ms, at the 95th percentile {took['p95']} ms."
+    )
+
+
+def relevance(found: Figures) -> str:
+    """Verdicts by set, and nDCG@10 of several Collections together."""
+    said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")
+    ways = ("alone", "by relevance", "by ranks")
+    rows = [
+        (
+            name,
+            f"{one['answerable']:,}",
+            f"{one[said[0]]:.1f} %",
+            f"{one['unanswerable']:,}",
+            f"{one[said[1]]:.1f} %",
+            *(f"{one['ndcg@10'][way]:.2f}" for way in ways),
+        )
+        for name, one in found["sets"].items()
+    ]
+    mean = (f"{found['mean'][key]:.1f} %" for key in said)
+    rows.append(("mean", "", next(mean), "", next(mean), *(f"{found['mean_ndcg@10'][w]:.2f}" for w in ways)))
+    header = ("set", "own questions", "said relevant", "others'", "said nothing relevant", *ways)
+    every, area = found["all"], found["auc"]
+    return (
+        f"{table(header, rows)}\n\n"
+        f"Of all {every['answerable']:,} own questions {every[said[0]]:.1f} % are said to have found what is "
+        f"relevant, of all {every['unanswerable']:,} of others {every[said[1]]:.1f} % to have found nothing. "
+        f"Area under the ROC: {area['relevance']:.4f}, of the bare cosine {area['cosine']:.4f}."
+    )
+
+
+def reranking(found: Figures) -> str:
+    """Before and after."""
+    rows = [
+        (
+            name, mode, one["queries"], f"{one[mode]['before']:.2f}", f"{one[mode]['after']:.2f}",
+            f"{one[mode]['better']}, {one[mode]['worse']}", secs(one["seconds_a_query"]),
+        )
+        for name, one in found["sets"].items()
+        for mode in ("vector", "hybrid")
+    ]  # fmt: skip
+    head = ("set", "mode", "queries", "nDCG@10 before", "after", "better, worse", "a query takes")
+    return f"{table(head, rows)}\n\nThe first {found['first']} judged by {found['judged_by']}."
+
+
+def sample_corpus(found: Figures) -> str:
+    """By profile."""
+    row = (found["profile"], f"{found['in_top_5']:.3f}", f"{found['first']:.3f}", f"{found['mrr@10']:.3f}")
+    return table(("profile", "in the first five", "first", "MRR@10"), [row])
