@@ -328,6 +328,13 @@ class Library:
 
     # ---------------------------------------------------------------- choosing
 
+    def stored(self, db: Database, collection: str | None = None) -> StoredCollection:
+        """A Collection by name, or the one that None means, for what works on a state of the database.
+
+        Raises: CollectionNotFound.
+        """
+        return self._chosen(db, collection)
+
     def _write(self, patience: Patience) -> Database:
         from searchkit.library import forgotten
 
