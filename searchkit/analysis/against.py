@@ -13,7 +13,7 @@ from searchkit.analysis.duplicates import NEIGHBOURS, Copy, Found, Group, checke
 from searchkit.analysis.evidence import evidence
 from searchkit.analysis.knn import neighbours, neighbours_among
 from searchkit.analysis.texts import Texts, texts_of
-from searchkit.analysis.threshold import Threshold, measured
+from searchkit.analysis.threshold import Threshold, null_of, threshold_of
 from searchkit.arrays import Float32Matrix
 from searchkit.errors import RecipeMismatch
 from searchkit.library import documents as store
@@ -32,7 +32,7 @@ class NewPassage:
     document: str
     where: str
     text: str
-    embedded_text: str
+    embedded_text: str  # with its context
 
 
 def find_against(
@@ -118,8 +118,8 @@ def find_new(
 def _measured(base: Texts, decided: Decisions, threshold: float | None) -> Threshold:
     checked(threshold)
     together, apart = rows_of(base, decided)
-    return measured(
-        neighbours(base.vectors, NEIGHBOURS),
+    return threshold_of(
+        null_of(base.vectors, neighbours(base.vectors, NEIGHBOURS)),
         given=threshold,
         accepted=[cosine(base, *pair) for pair in together],
         rejected=[cosine(base, *pair) for pair in apart],

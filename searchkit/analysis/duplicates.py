@@ -16,7 +16,7 @@ from searchkit.analysis.evidence import Evidence, evidence
 from searchkit.analysis.grouping import Pairs, stars
 from searchkit.analysis.knn import Neighbourhood, neighbours
 from searchkit.analysis.texts import Texts, texts_of
-from searchkit.analysis.threshold import Threshold, measured
+from searchkit.analysis.threshold import Threshold, null_of, threshold_of
 from searchkit.arrays import Float32Vector, Int64Vector
 from searchkit.errors import UsageError
 from searchkit.library import documents as store
@@ -116,8 +116,8 @@ def grouped_texts(db: Database, collection: StoredCollection, threshold: float |
     decided = decisions(db, texts.ids.tolist())
     near = neighbours(texts.vectors, NEIGHBOURS)
     together, apart = rows_of(texts, decided)
-    limit = measured(
-        near,
+    limit = threshold_of(
+        null_of(texts.vectors, near),
         given=threshold,
         accepted=[cosine(texts, *pair) for pair in together],
         rejected=[cosine(texts, *pair) for pair in apart],

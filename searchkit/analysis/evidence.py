@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 NUMBERS, VERSIONS, DATES, NEGATION = "numbers", "versions", "dates", "negation"
@@ -51,11 +50,6 @@ class Evidence:
     changes: tuple[Change, ...]
     cut: bool = False  # whether there is more than was compared word by word
 
-    @property
-    def same(self) -> bool:
-        """Whether nothing differs but white space."""
-        return not (self.changes or self.cut)
-
 
 def evidence(first: str, second: str) -> Evidence:
     """Compare two texts word by word; kinds of differences are looked for in their whole length."""
@@ -86,8 +80,8 @@ def _telling(text: str) -> dict[str, Counter[str]]:
 
 def summary(found: Evidence, most: int = 4) -> str:
     """The first changes in one line: 'days: 30 → 60'."""
-    if found.same:
-        return "only white space differs" if not found.changes else ""
+    if not found.changes:
+        return f"differs after the first {MOST_WORDS} words" if found.cut else "only white space differs"
     shown = [_change(one) for one in found.changes[:most]]
     more = len(found.changes) - len(shown)
     return "; ".join(shown) + (f"; {more} more" if more else "")
@@ -99,9 +93,3 @@ def _change(one: Change) -> str:
 
 def _short(text: str, most: int = 40) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def kinds_of(all_found: Iterable[Evidence]) -> tuple[str, ...]:
-    """Kinds in which any of several differ, in the order of the kinds."""
-    seen = {kind for one in all_found for kind in one.kinds}
-    return tuple(name for name, _ in _KINDS if name in seen)

@@ -2,9 +2,9 @@
 
 Up to EXACT_ROWS all rows are compared, in blocks. Above, rows are sorted into lists around centroids, and
 each is compared exactly with the rows of the lists nearest to it: scores are cosines, only a neighbour in a
-list that was not looked into can be missed. Work per row does not grow with the number of rows, but for the choice
-of lists. A search of the snapshot's codes row by row answers the same at twenty times the price (LOG "which
-passages are duplicates?"): it reads its candidates one by one from the database.
+list that was not looked into can be missed. Work per row does not grow with the number of rows, but for the
+choice of lists. Whole blocks are multiplied; a search of the snapshot's codes would go row by row, and read
+the candidates of each from the database one by one.
 """
 
 from __future__ import annotations

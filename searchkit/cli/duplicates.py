@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from searchkit.analysis.duplicates import Found
     from searchkit.analysis.overlap import FoundDocuments
     from searchkit.collection.library import Library
+    from searchkit.library.collections import StoredCollection
+    from searchkit.library.database import Database
 
 PAIR: dict[str, Any] = {"nargs": 2, "type": int, "multiple": True, "metavar": "A B"}
 
@@ -39,6 +41,13 @@ class Cosine(click.ParamType["float | None"]):
 @click.command("duplicates")
 @options.collection_option("The collection to look in.  [default: the only one, else company-docs]")
 @click.option("--against", metavar="NAME", help="Look for its passages in this other collection.")
+@click.option(
+    "--add",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Look for the passages of this file or folder, which is not indexed by that.",
+)
 @click.option(
     "--threshold",
     type=Cosine(),
@@ -93,6 +102,7 @@ def duplicates_command(
     searchkit duplicates -c question-duplicates --threshold 0.9 --json
     searchkit duplicates --level document --html duplicates.html
     searchkit duplicates --against handbook-2023
+    searchkit duplicates --add new-policy.docx
     searchkit duplicates --reject 12 57
 
     Every copy of a group is near to the passage that stands first; what differs between the two is shown, and
@@ -114,8 +124,7 @@ def duplicates_command(
         _decide(library, decided, wait)
         return
     if level == "document":
-        _refuse_beside_documents(asked["against"], html)
-        asked.pop("against")
+        _refuse_beside_documents(asked.pop("against"), asked.pop("add"), html)
         printing.print_documents(_documents(library, **asked), form, k)
         return
     if asked.pop("contained") is not None:
@@ -131,25 +140,50 @@ def duplicates_command(
     click.echo(f"Wrote {html}", err=True)
 
 
-def _refuse_beside_documents(against: str | None, html: Path | None) -> None:
-    if against is not None:
-        raise UsageError("--against compares passages", remedy="leave out --level document")
+def _refuse_beside_documents(against: str | None, add: Sequence[Path], html: Path | None) -> None:
+    if against is not None or add:
+        raise UsageError("--against and --add compare passages", remedy="leave out --level document")
     if html is not None:
         raise UsageError("--html shows passages side by side", remedy="leave out --level document")
 
 
 def _passages(
-    library: Library, collection: str | None, against: str | None, threshold: float | None
+    library: Library,
+    collection: str | None,
+    against: str | None,
+    add: Sequence[Path],
+    threshold: float | None,
 ) -> Found:
+    if add and against is not None:
+        raise UsageError("--add and --against cannot be combined", remedy="name the collection with -c")
     from searchkit.analysis.against import find_against
     from searchkit.analysis.duplicates import find
     from searchkit.library.database import Database
 
     with Database.read(library.folder) as db, db.one_state():
         mine = library.stored(db, collection)
+        if add:
+            return _new(db, library, mine, add, threshold)
         if against is None:
             return find(db, mine, threshold)
         return find_against(db, mine, library.stored(db, against), threshold)
+
+
+def _new(
+    db: Database, library: Library, mine: StoredCollection, paths: Sequence[Path], threshold: float | None
+) -> Found:
+    from searchkit.analysis.against import NewPassage, find_new
+    from searchkit.cli.output import clean
+    from searchkit.records import place_in_words
+
+    read = library.unstored(paths, mine)
+    for failure in read.failures:
+        click.echo(f"Not read: {clean(failure.document)}: {clean(failure.reason)}", err=True)
+    passages = [
+        NewPassage(name, name + place_in_words(kind, one.place), one.text, one.embedded_text)
+        for name, kind, one in read.passages
+    ]
+    return find_new(db, mine, passages, read.vectors, threshold)
 
 
 def _documents(
