@@ -147,12 +147,13 @@ def cosine(texts: Texts, one: int, other: int) -> float:
 
 
 def rows_of(texts: Texts, decided: Decisions) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Pairs of rows that a person called the same, and those called different."""
+    """Pairs of rows that a person called the same, and those called different; of others, none."""
     row = {text_id: at for at, text_id in enumerate(texts.ids.tolist())} if decided else {}
     same: list[tuple[int, int]] = []
     different: list[tuple[int, int]] = []
     for (first, second), is_same in sorted(decided.pairs.items()):
-        (same if is_same else different).append((row[first], row[second]))
+        if first in row and second in row:
+            (same if is_same else different).append((row[first], row[second]))
     return same, different
 
 

@@ -36,14 +36,17 @@ def stars(
     belongs: Belongs,
     together: Iterable[tuple[int, int]] = (),
     apart: Iterable[tuple[int, int]] = (),
+    *,
+    first_stands: bool = False,
 ) -> list[list[int]]:
     """Groups of two rows and more, the representative first, the others ascending; by representative.
 
     together: pairs that a person called the same: one group, near or not, before all others; apart: pairs
     that are never in one group. The representative of a pair is the row with the larger sum of scores over
-    its pairs, of equals the smaller row: where all are read in the order of time, the older one.
+    its pairs, of equals the smaller row: where rows are in the order of time, the older one. first_stands:
+    it is always the smaller row.
     """
-    grouping = _Grouping(pairs, apart)
+    grouping = _Grouping(pairs, apart, first_stands)
     for a, b in together:
         grouping.join(a, b, lambda leader, rows: [True])
     order = np.lexsort((pairs.right, pairs.left, -pairs.scores))
@@ -55,11 +58,12 @@ def stars(
 class _Grouping:
     """Groups as they grow. groups: the rows of each by its representative, none of a single row."""
 
-    def __init__(self, pairs: Pairs, apart: Iterable[tuple[int, int]]) -> None:
+    def __init__(self, pairs: Pairs, apart: Iterable[tuple[int, int]], first_stands: bool) -> None:
         self.groups: dict[int, list[int]] = {}
         self._leader: dict[int, int] = {}
         self._weight: defaultdict[int, float] = defaultdict(float)
-        for a, b, score in zip(pairs.left.tolist(), pairs.right.tolist(), pairs.scores.tolist(), strict=True):
+        weights = np.zeros(len(pairs.left)) if first_stands else pairs.scores
+        for a, b, score in zip(pairs.left.tolist(), pairs.right.tolist(), weights.tolist(), strict=True):
             self._weight[a] += score
             self._weight[b] += score
         self._apart: defaultdict[int, set[int]] = defaultdict(set)

@@ -131,7 +131,7 @@ def find_documents(
         np.array([one[1] for one in passing], dtype=np.int64),
         np.array([one[2] for one in passing], dtype=np.float32),
     )
-    made = stars(pairs, belongs)
+    made = stars(pairs, belongs, first_stands=True)
     names = names_of(db, [documents.ids[row] for rows in made for row in rows])
     groups = [_group(documents, names, rows) for rows in made]
     groups.sort(key=lambda one: (-len(one.copies), -one.copies[0].contained, one.representative.document))
