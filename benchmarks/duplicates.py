@@ -220,7 +220,7 @@ def grown(size: int) -> dict[str, Any]:
     return {
         "rows": size,
         "took_s": round(took, 2),
-        "us_per_row_and_log2": round(1e6 * took / (size * np.log2(size)), 2),
+        "us_per_row_and_log2": round(1e6 * took / (size * float(np.log2(size))), 2),
         "copies_found": round(hit / copies, 4),
         "threshold": found.threshold.value,
         "groups": len(found.groups),
