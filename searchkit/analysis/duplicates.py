@@ -7,7 +7,7 @@ suggests (threshold.py), grouped without chains (grouping.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +94,11 @@ def find(db: Database, collection: StoredCollection, threshold: float | None = N
     inside = {row for rows in grouped.groups for row in rows}
     alone = [[row] for row, held in enumerate(by_row) if len(held) > 1 and row not in inside]
     everything = [*grouped.groups, *alone]
-    groups = [group for rows in everything if (group := _group(db, grouped, by_row, rows)) is not None]
+    shown = [int(grouped.texts.passage_ids[at]) for rows in everything for row in rows for at in by_row[row]]
+    passages = {
+        one.passage_id: one for one in store.passages(db, shown)
+    }  # at once: there may be 10,000 groups
+    groups = [_group(grouped, by_row, passages, rows) for rows in everything]
     groups.sort(key=lambda one: (-len(one.copies), -one.copies[0].cosine, one.representative.passage_id or 0))
     exact = sum(len(held) - 1 for held in by_row if len(held))
     copies = sum(len(one.copies) for one in groups)
@@ -167,14 +171,15 @@ def edges(near: Neighbourhood, least: float) -> tuple[Int64Vector, Int64Vector, 
 
 
 def _group(
-    db: Database, grouped: Grouped, by_row: Sequence[Int64Vector], rows: Sequence[int]
-) -> Group | None:
-    """The passages of a group's texts. None where they are gone."""
+    grouped: Grouped,
+    by_row: Sequence[Int64Vector],
+    passages: Mapping[int, StoredPassage],
+    rows: Sequence[int],
+) -> Group:
+    """The passages of a group's texts."""
     texts, leader = grouped.texts, rows[0]
     row_of = {int(texts.passage_ids[at]): row for row in rows for at in by_row[row]}
-    found = store.passages(db, list(row_of))
-    if len(found) < 2:
-        return None
+    found = [passages[passage_id] for passage_id in row_of]
     first = next(one for one in found if row_of[one.passage_id] == leader)
     copies = []
     compared: dict[str, Evidence] = {}
