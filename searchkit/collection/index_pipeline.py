@@ -47,6 +47,12 @@ SPECIAL_TOKENS = 4  # room for start and end tokens and for a token that forms a
 SMALLEST_CAPACITY = 16  # tokens of text
 
 
+def capacity_of(embedder: Embedder, profile: Profile) -> int:
+    """Tokens of text and context that fit beside the document Instruction."""
+    taken = embedder.count_tokens([embedder.instruction_for(profile, "document")])[0] + SPECIAL_TOKENS
+    return max(SMALLEST_CAPACITY, min(profile.chunking.max_tokens, embedder.max_tokens - taken))
+
+
 @dataclass(slots=True)
 class Tally:
     """What a run has done so far."""
@@ -125,10 +131,7 @@ class IndexPipeline:
 
     @cached_property
     def _capacity(self) -> int:
-        """Tokens of text and context that fit beside the Instruction."""
-        taken = self._embedder.count_tokens([self._instruction])[0] + SPECIAL_TOKENS
-        room = min(self._profile.chunking.max_tokens, self._embedder.max_tokens - taken)
-        return max(SMALLEST_CAPACITY, room)
+        return capacity_of(self._embedder, self._profile)
 
     def carry_out(self, source_id: int, plan: Plan, takes: Takes | None = None) -> None:
         """Bring one source of the Collection up to date. takes: which texts may be taken; None for all."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from searchkit.collection.forgetting import Forgotten
     from searchkit.collection.index_pipeline import OnProgress
     from searchkit.collection.similar import Alike, SimilarOptions
+    from searchkit.collection.unstored import Unstored
     from searchkit.documents.discover import Discovery
 
 
@@ -333,6 +334,20 @@ class Library:
             return [one.name for one in chosen]
 
     # ---------------------------------------------------------------- choosing
+
+    def unstored(self, paths: Sequence[str | Path], collection: StoredCollection) -> Unstored:
+        """Read, cut and embed files as for a Collection; nothing is stored. Raises: UsageError and others."""
+        from searchkit.collection.unstored import read_unstored
+
+        embedder = self._models.embedder(collection.model, collection.recipe.get("precision"))
+        return read_unstored(paths, collection, embedder, self.folder)
+
+    def stored(self, db: Database, collection: str | None = None) -> StoredCollection:
+        """A Collection by name, or the one that None means, for what works on a state of the database.
+
+        Raises: CollectionNotFound.
+        """
+        return self._chosen(db, collection)
 
     def _write(self, patience: Patience) -> Database:
         from searchkit.library import forgotten

@@ -120,6 +120,18 @@ def m006_calibrations(tables: Tables) -> None:
     )
 
 
+def m007_duplicate_decisions(tables: Tables) -> None:
+    """Which two texts a person called the same, or not."""
+    tables.execute(
+        """CREATE TABLE duplicate_decisions (
+             first  BLOB    NOT NULL,          -- keyed hashes of the hashes of two texts, the smaller first
+             second BLOB    NOT NULL,
+             same   INTEGER NOT NULL,          -- 1: they are duplicates, 0: they are not
+             PRIMARY KEY (first, second)
+           ) WITHOUT ROWID"""
+    )
+
+
 MIGRATIONS = (
     m001_first_schema,
     m002_snapshots_are_tuned,
@@ -127,6 +139,7 @@ MIGRATIONS = (
     m004_places,
     m005_forgotten,
     m006_calibrations,
+    m007_duplicate_decisions,
 )
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
 

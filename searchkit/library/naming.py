@@ -85,3 +85,9 @@ def documents_of(db: Database, passage_ids: Sequence[int]) -> dict[int, int]:
     """The Document of each Passage, by id; Passages that are gone are left out."""
     rows = db.rows_among("SELECT passage_id, document_id FROM passages WHERE passage_id IN ({})", passage_ids)
     return {row[0]: row[1] for row in rows}
+
+
+def names_of(db: Database, document_ids: Sequence[int]) -> dict[int, str]:
+    """The names of Documents by id; those that are gone are left out."""
+    rows = db.rows_among("SELECT document_id, name FROM documents WHERE document_id IN ({})", document_ids)
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,1 @@
+"""What a whole Collection says of itself, by its stored vectors."""

@@ -1,0 +1,21 @@
+import pytest
+
+from searchkit.collection.library import Library
+from searchkit.library.database import Database
+from tests.fakes import WordEmbedder
+
+
+@pytest.fixture
+def library(library_folder):
+    return Library(library_folder, open_model=lambda model: WordEmbedder())
+
+
+@pytest.fixture
+def within(library):
+    """Call a function with the database and Collections by name."""
+
+    def call(function, *names, **options):
+        with Database.read(library.folder) as db, db.one_state():
+            return function(db, *(library.stored(db, name) for name in names or (None,)), **options)
+
+    return call
