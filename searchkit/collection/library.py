@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -325,6 +326,27 @@ class Library:
                 recovery.publish(db, one)
             recovery.sweep(db)
             return [one.name for one in chosen]
+
+    # ---------------------------------------------------------------- for other parts
+
+    @contextmanager
+    def reading(self, collection: str | None = None) -> Iterator[tuple[Database, StoredCollection]]:
+        """The database in one committed state, and a Collection of it; closed afterwards."""
+        with Database.read(self.folder) as db, db.one_state():
+            yield db, self._chosen(db, collection)
+
+    @contextmanager
+    def writing(
+        self, collection: str | None = None, *, patience: Patience = NO_PATIENCE
+    ) -> Iterator[tuple[Database, StoredCollection]]:
+        """The database with its lock, and a Collection of it; closed afterwards. Raises: LibraryBusy."""
+        Database.read(self.folder).close()
+        with self._write(patience) as db:
+            yield db, self._chosen(db, collection)
+
+    def embedder(self, collection: StoredCollection) -> Embedder:
+        """A Collection's model, open, in the precision of its vectors. Raises: ModelError."""
+        return self._models.embedder(collection.model, collection.recipe.get("precision"))
 
     # ---------------------------------------------------------------- choosing
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from searchkit.library import clusters
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library.database import Database, Row, Transaction
@@ -177,6 +178,8 @@ def erase(tx: Transaction, files: Sequence[Held], *, everywhere: bool) -> Erased
         for document_id in one.documents:
             values += _of_document(tx, document_id)
     marks = [mark for one in files for mark in _marks(tx, key, one)]
+    for collection_id in sorted({one.collection_id for one in files}):
+        clusters.delete(tx, collection_id)  # a name may be a word of the text, a centroid be its vector
     for one in files:
         if one.whole:
             store.remove_file(tx, one.file_id)

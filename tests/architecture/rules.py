@@ -45,6 +45,7 @@ OWNERS: dict[str, set[str]] = {
     "pptx": {"documents"},
     "pypdfium2": {"documents"},
     "semantic_text_splitter": {"documents"},
+    "sklearn": {"analysis"},
 }
 IMPORTED_BY_ONE_FILE = {"faiss", "onnx", "onnxruntime"}
 
