@@ -51,7 +51,7 @@ def _unknown(text: str, run: clusters.StoredRun) -> FilterInvalid:
     hint = f"'{text}' is a word of: {', '.join(holders)} (cluster has '{text}'); " if holders else ""
     return FilterInvalid(
         f"there is no cluster '{text}'{near_names(text, names)}",
-        remedy=f"{hint}clusters here: {', '.join([*names[:SHOWN], OUTLIERS])}; all with: searchkit cluster --show",
+        remedy=f"{hint}there are: {', '.join([*names[:SHOWN], OUTLIERS])}; see searchkit cluster --show",
     )
 
 
