@@ -111,7 +111,7 @@ def make(db: Database, collection: StoredCollection, wanted: Wanted) -> Clusteri
     ids, matrix = vectors_of(db, collection)
     require_enough(collection, len(ids), wanted.k)
     partition, study = parted(matrix, wanted)
-    partition = _largest_first(partition)
+    partition = largest_first(partition)
     run, found = _described(db, ids, matrix, partition, wanted, study)
     with db.transaction() as tx:
         store.put(tx, collection.collection_id, run, found)
@@ -253,7 +253,7 @@ def texts(db: Database, ids: Int64Vector) -> Iterator[str]:
         )
 
 
-def _largest_first(partition: Partition) -> Partition:
+def largest_first(partition: Partition) -> Partition:
     """The same clusters, numbered from 1, the largest first; 0 for none."""
     sizes = np.bincount(partition.numbers[partition.numbers >= 0], minlength=len(partition.centroids))
     order = np.argsort(-sizes, kind="stable")

@@ -32,25 +32,45 @@ CSV_COLUMNS = ("cluster", "name", "document", "heading", "start", "end", "cosine
     help="hdbscan leaves out what lies between clusters.  [default: kmeans]",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Another one begins elsewhere.")
+@click.option(
+    "--by-instruction",
+    metavar="TEXT",
+    help="Compare the stored clusters with those under another instruction.",
+)
 @click.option("--show", "only_show", is_flag=True, help="Show the stored clusters; make none.")
 @options.library_option
 @options.wait_option
 @options.format_option
 def cluster_command(
-    collection: str | None, library: Library, form: str, only_show: bool, wait: float, **asked: Any
+    collection: str | None,
+    library: Library,
+    form: str,
+    only_show: bool,
+    by_instruction: str | None,
+    wait: float,
+    **asked: Any,
 ) -> None:
-    """Group the passages of a collection by what they are about, and name each group. No model is needed.
+    """Group the passages of a collection by what they are about, and name each group.
 
     \b
     searchkit cluster
     searchkit cluster --k 20 -c tickets
     searchkit query "late delivery" --where "cluster = 'invoices'"
+    searchkit cluster --by-instruction "Represent the ticket for clustering by urgency: "
 
     The clusters are stored. Passages indexed later belong to the nearest one, until clusters are made again.
     A filter knows them by name, by number, by their words (cluster has invoice), and 'outliers'.
 
+    With --by-instruction the passages are embedded anew, under the instruction given and for this once, and
+    the stored clusters are compared with as many made so. Nothing else here needs a model.
+
     --format csv prints a line for each passage, all other formats a cluster with what stands for it.
     """
+    if by_instruction is not None:
+        from searchkit.cli.instructed import print_comparison
+
+        print_comparison(library, collection, by_instruction, form)
+        return
     from searchkit.analysis import clusters
 
     wanted = clusters.checked(

@@ -71,3 +71,16 @@ def test_hdbscan_that_finds_nothing_says_so(searchkit, docs):
 def test_a_mistake_is_said(indexed, arguments, said):
     code, out, err = indexed("cluster", *arguments)
     assert (code, out) == (2, "") and said in err
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_the_command_prints_the_comparison(searchkit, docs, form):
+    searchkit("index", docs)
+    searchkit("cluster", "--k", "2")
+    code, out, err = searchkit("cluster", "--by-instruction", "Represent the mood: ", "--format", form)
+    assert code == 0 and "Embedding 2 passages" in err
+    if form == "json":
+        found = json.loads(out)
+        assert found["adjusted_rand"] == 1 and found["shared"] in ([[1, 0], [0, 1]], [[0, 1], [1, 0]])
+    else:
+        assert ("v-measure 1.000" if form == "table" else "cluster,name,instructed") in out
