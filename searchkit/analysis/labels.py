@@ -11,6 +11,7 @@ stand in most texts are left out altogether.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,13 +24,16 @@ from searchkit.library.words import words as as_indexed
 WORDS = 8  # of a cluster
 EVERYWHERE = 0.5  # of all texts: a word that stands in more of them is about nothing
 RARE = 2  # texts: a word that stands in fewer says nothing of a cluster, unless that is all there is
+# Times the mean share, or the root of the number of clusters where that is less: a word that is not so much
+# more frequent in a cluster comes last: in short texts "how" and "to" vary by chance between clusters.
+TELLING = 2.0
 VARIANT = 3  # letters by which 'card' and 'cards', 'transfer' and 'transferred' differ: one word of the two
 _WORD = re.compile(r"[^\W\d_][\w+#]+")
 
 
 def words_of(text: str) -> set[str]:
     """The different words of a text, folded; numbers and single letters are none."""
-    return set(_WORD.findall(as_indexed(text).casefold()))
+    return set(_WORD.findall(as_indexed(text).lower()))
 
 
 def counted(texts: Iterable[tuple[int, str]]) -> tuple[dict[int, Counter[str]], Counter[int]]:
@@ -73,14 +77,16 @@ def telling_words(
             if word in index:
                 means[index[word]] += count / sizes[number] / len(numbers)
     found = {}
+    least = min(TELLING, math.sqrt(len(numbers)))
     for number in numbers:
-        weights = {
-            word: (share := count / sizes[number]) * float(np.log(share / means[index[word]]))
-            for word, count in holding[number].items()
-            if word in index
+        own = holding[number]
+        ratios = {
+            word: count / sizes[number] / means[index[word]] for word, count in own.items() if word in index
         }
-        telling = [word for word in weights if weights[word] > 0]
-        found[number] = _distinct(sorted(telling, key=lambda word: (-weights[word], word)), n)
+        weights = {word: own[word] / sizes[number] * math.log(ratio) for word, ratio in ratios.items()}
+        telling = [word for word, weight in weights.items() if weight > 0]
+        telling.sort(key=lambda word: (ratios[word] < least, -weights[word], word))
+        found[number] = _distinct(telling, n)
     return found
 
 
