@@ -1,4 +1,4 @@
-"""How many clusters a Collection has: the number under which they stand apart and come out alike again.
+"""How many clusters a Collection has: the fewest that stand about as well apart as any number does.
 
 For a series of numbers, each a quarter larger than the one before, clusters are made from several seeds:
 
@@ -7,7 +7,8 @@ For a series of numbers, each a quarter larger than the one before, clusters are
                 left out of its own mean, or the most clusters would always win
     stability   mean adjusted Rand index between the seeds' partitions
 
-Chosen is the number with the largest product of the two.
+Chosen is the smallest number whose separation is within 2 % of the best, among the numbers that are at least
+half as stable as the most stable one. (LOG "how many clusters are there?")
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SAMPLE = 6_000  # passages that the study looks at
 PASSAGES_PER_CLUSTER = 6  # of the sample, at least: fewer do not tell a cluster from chance
 MOST = 400
 SEEDS = 3
+TOLERANCE = 0.02  # of the best separation: from seed to seed it differs by about as much
+STABLE = 0.5  # of the best stability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +39,6 @@ class Tried:
     k: int
     separation: float
     stability: float
-
-    @property
-    def worth(self) -> float:
-        """What the choice goes by: larger is better."""
-        return max(0.0, self.separation) * max(0.0, self.stability)
 
 
 def study(vectors: Float32Matrix, *, seed: int) -> list[Tried]:
@@ -55,9 +53,13 @@ def study(vectors: Float32Matrix, *, seed: int) -> list[Tried]:
 
 
 def choose(tried: Sequence[Tried]) -> int:
-    """The number of the best that was tried, 1 where nothing could be tried or nothing stands apart."""
-    best = max(tried, key=lambda one: (one.worth, -one.k), default=None)
-    return 1 if best is None or best.worth <= 0 else best.k
+    """The number of clusters; 1 where nothing could be tried or nothing stands apart."""
+    least = STABLE * max((one.stability for one in tried), default=0)
+    stable = [one for one in tried if one.stability >= least]
+    best = max((one.separation for one in stable), default=0)
+    if best <= 0:
+        return 1
+    return min(one.k for one in stable if one.separation >= (1 - TOLERANCE) * best)
 
 
 def numbers_tried(passages: int) -> list[int]:

@@ -109,3 +109,13 @@ def test_hdbscan_of_a_sample_takes_in_the_others(monkeypatch):
 def test_hdbscan_of_few_or_of_noise_may_find_nothing():
     few = density.hdbscan(blobs(2, 3)[0], seed=0)
     assert (few.numbers == -1).all() and few.centroids.shape == (0, DIM)
+
+
+def test_the_fewest_clusters_of_those_that_stand_about_as_well_apart_are_chosen():
+    def tried(k, separation, stability=0.8):
+        return choosing.Tried(k=k, separation=separation, stability=stability)
+
+    assert choosing.choose([tried(2, 0.30), tried(8, 0.396), tried(10, 0.40)]) == 8
+    assert choosing.choose([tried(2, 0.30), tried(8, 0.390), tried(10, 0.40)]) == 10
+    assert choosing.choose([tried(2, 0.30), tried(8, 0.396, 0.39), tried(10, 0.40)]) == 10
+    assert choosing.choose([tried(2, 0.0), tried(3, -0.1)]) == choosing.choose([]) == 1
