@@ -75,6 +75,11 @@ def similar() -> str:
     return _each("similar", _similar)
 
 
+def clustering() -> str:
+    """Clusters against labels that people gave."""
+    return _each("clustering", _clustering)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", _reranking)
@@ -328,6 +333,37 @@ def _similar(found: Figures) -> str:
     )
 
 
+def _clustering(found: Figures) -> str:
+    ways = ("searchkit", "mteb protocol")
+    head = ("set", "texts", "labels", *(f"v-measure, {way}" for way in ways), "k of `auto`", "factor", "took")
+    rows = []
+    for name, one in found["sets"].items():
+        scores = (f"{one['v_measure'][way]['mean']:.1f} ± {one['v_measure'][way]['sd']:.1f}" for way in ways)
+        auto = one["auto"]
+        rows.append(
+            (name, one["texts"], one["labels"], *scores, auto["k"], auto["factor"], f"{auto['took_s']} s")
+        )
+    called = [
+        (name, one["named"]["clusters"], one["named"]["label"], one["named"]["word for it"])
+        for name, one in found["sets"].items()
+        if "named" in one
+    ]
+    two = found["two_labels"]
+    cells = [
+        (under, *(f"{score['mean']:.1f} ± {score['sd']:.1f}" for score in row.values()))
+        for under, row in two.items()
+    ]
+    within = found["auto_within_factor"]
+    return "\n\n".join(
+        (
+            _table(head, rows),
+            f"Within a factor of {within['factor']}: {within['sets']} of {len(found['sets'])}.",
+            _table(("set", "clusters", "label among the first five words", "a word for it"), called),
+            _table(("instruction", *(f"v-measure by {one}" for one in next(iter(two.values())))), cells),
+        )
+    )
+
+
 def _relevance(found: Figures) -> str:
     said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")
     ways = ("alone", "by relevance", "by ranks")
@@ -376,9 +412,8 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, reranking, similar, sample_corpus, refresh, refresh_many, pipeline,
-        growth,
-        vector_search,
+        query_latency, hybrid, relevance, reranking, similar, clustering, sample_corpus, refresh,
+        refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip
 
