@@ -66,6 +66,10 @@ def cluster_command(
 
     --format csv prints a line for each passage, all other formats a cluster with what stands for it.
     """
+    if only_show or by_instruction is not None:
+        _refuse_options_of_making("--show" if only_show else "--by-instruction")
+    if only_show and by_instruction is not None:
+        raise UsageError("--show and --by-instruction show different things", remedy="leave out one of them")
     if by_instruction is not None:
         from searchkit.cli.instructed import print_comparison
 
@@ -87,6 +91,17 @@ def cluster_command(
             _print_table(found)
         else:
             output.print_json(_plain(found))
+
+
+def _refuse_options_of_making(option: str) -> None:
+    context = click.get_current_context()
+    for name in ("k", "method", "seed"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"{option} makes no clusters, and --{name} says how they are made",
+                remedy=f"leave out one of the two; {option} goes by the clusters that are stored",
+            )
 
 
 def _number(k: str) -> int | None:

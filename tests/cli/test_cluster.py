@@ -32,7 +32,7 @@ def test_json_says_all_and_show_repeats_it_without_making_clusters_anew(indexed)
     assert (made["k"], made["passages"], made["since"], made["gone"]) == ("auto", 12, 0, 0)
     assert [one["passages"] for one in made["clusters"]] == [6, 6]
     assert [one["k"] for one in made["study"]] == [2]
-    assert json.loads(indexed("cluster", "--k", "5", "--show", "--json")[1]) == made
+    assert json.loads(indexed("cluster", "--show", "--json")[1]) == made
 
 
 def test_csv_has_a_line_for_each_passage(indexed):
@@ -65,6 +65,10 @@ def test_hdbscan_that_finds_nothing_says_so(searchkit, docs):
         (["--k", "13"], "has 12 passages"),
         (["--k", "2", "--method", "hdbscan"], "finds the number of clusters itself"),
         (["--show"], "searchkit cluster -c company-docs"),
+        (["--show", "--k", "2"], "--show makes no clusters"),
+        (["--by-instruction", "x", "--seed", "1"], "--by-instruction makes no clusters"),
+        (["--by-instruction", "x", "--show"], "leave out one of them"),
+        (["--by-instruction", "x"], "searchkit cluster -c company-docs"),
         (["-c", "other"], "there is no collection 'other'"),
     ],
 )
