@@ -7,7 +7,7 @@ with the nearest centroid, which is looked up when somebody asks; those that are
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,28 +175,36 @@ def assign(run: StoredRun, vectors: Float32Matrix) -> tuple[Int64Vector, Float32
     return numbers, cosines
 
 
-def assignments(db: Database, collection_id: int, run: StoredRun) -> Assignments:
-    """The cluster of every passage of a Collection, those that came after the clusters included."""
+def assignments(
+    db: Database, collection_id: int, run: StoredRun, numbers: Collection[int] | None = None
+) -> Assignments:
+    """The cluster of every passage of a Collection, those that came after the clusters included.
+
+    numbers: only of passages in these.
+    """
+    some = "" if numbers is None else "AND a.number IN (SELECT value FROM json_each(?))"
     rows = db.rows(
-        """SELECT a.passage_id, a.number, a.cosine FROM cluster_passages a JOIN passages p USING (passage_id)
-           WHERE p.collection_id = ? ORDER BY a.passage_id""",
-        (collection_id,),
+        f"""SELECT a.passage_id, a.number, a.cosine FROM cluster_passages a JOIN passages p USING (passage_id)
+            WHERE p.collection_id = ? {some} ORDER BY a.passage_id""",
+        [collection_id, *([] if numbers is None else [json.dumps(sorted(numbers))])],
     )
-    ids = [np.array([row[0] for row in rows], dtype=np.int64)]
-    numbers = [np.array([row[1] for row in rows], dtype=np.int64)]
-    cosines = [np.array([row[2] for row in rows], dtype=np.float32)]
+    parts = [
+        (
+            np.array([row[0] for row in rows], dtype=np.int64),
+            np.array([row[1] for row in rows], dtype=np.int64),
+            np.array([row[2] for row in rows], dtype=np.float32),
+        )
+    ]
     recipe_id, dim = db.rows(
         "SELECT recipe_id, dim FROM collections JOIN recipes USING (recipe_id) WHERE collection_id = ?",
         (collection_id,),
     )[0]
-    for more, vectors in CollectionVectors(
-        db, collection_id, recipe_id, dim, after=run.last_passage_id
-    ).blocks():
-        number, cosine = assign(run, vectors)
-        ids.append(more)
-        numbers.append(number)
-        cosines.append(cosine)
-    return judged(run, np.concatenate(ids), np.concatenate(numbers), np.concatenate(cosines))
+    later = CollectionVectors(db, collection_id, recipe_id, dim, after=run.last_passage_id)
+    for ids, vectors in later.blocks():
+        own, cosines = assign(run, vectors)
+        kept = np.ones(len(ids), dtype=np.bool_) if numbers is None else np.isin(own, list(numbers))
+        parts.append((ids[kept], own[kept], cosines[kept]))
+    return judged(run, *(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def judged(run: StoredRun, ids: Int64Vector, numbers: Int64Vector, cosines: Float32Vector) -> Assignments:
@@ -208,9 +216,11 @@ def passages_in(
     db: Database, collection_id: int, run: StoredRun, numbers: Iterable[int], *, outliers: bool = False
 ) -> Int64Vector:
     """Passages of these clusters. outliers: and all outliers. Returns: (n,) int64 ids."""
+    wanted = set(numbers)
+    if not outliers:
+        return assignments(db, collection_id, run, wanted).ids
     found = assignments(db, collection_id, run)
-    wanted = np.isin(found.numbers, np.array(sorted(numbers), dtype=np.int64))
-    chosen: Int64Vector = found.ids[wanted | found.outliers if outliers else wanted]
+    chosen: Int64Vector = found.ids[np.isin(found.numbers, list(wanted)) | found.outliers]
     return chosen
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from searchkit.analysis import clusters
 from searchkit.analysis.clusters import Wanted
+from searchkit.collection import forgetting
 from searchkit.collection.library import Library
 from searchkit.errors import FilterInvalid, LibraryDamaged, UsageError
 from searchkit.library import clusters as store
@@ -61,7 +62,7 @@ def test_topics_become_clusters_and_a_filter_finds_them_by_name_number_and_word(
         assert topics(library, f"cluster has {one.words[0]}") == (topic, 8)
         assert {passage.document.rstrip("0123456789.tx") for passage in one.examples} == set(topic)
     assert topics(library, "cluster in (1, 2)")[1] == 16 and topics(library, "not cluster = 1")[1] == 16
-    assert topics(library, "cluster exists")[1] == 24
+    assert topics(library, "CLUSTER exists")[1] == 24
 
 
 def test_passages_that_come_later_join_the_nearest_and_those_gone_leave(library, docs):
@@ -192,6 +193,17 @@ def test_forgetting_a_document_takes_the_names_of_clusters_with_it(library, docs
     with library.reading() as (db, collection):
         assert store.stored(db, collection.collection_id) is None
     assert not any(SECRET.encode() in path.read_bytes() for path in library_folder.iterdir())
+
+
+def test_from_the_moment_a_document_is_forgotten_no_cluster_is_named_by_it(library):
+    make(library, k=3)
+    with library.writing() as (db, collection):
+        forgetting.begin(db, forgetting.look_up(db, "leave0.txt", collection), everywhere=False)
+        assert store.stored(db, collection.collection_id) is None
+
+
+def test_among_near_copies_rounding_makes_no_outlier():
+    assert clusters.floor(np.array([0.9999998, 1, 1, 1], dtype=np.float32)) < 0.9999
 
 
 def test_forgetting_what_was_removed_before_takes_clusters_made_of_it(library, docs, library_folder):

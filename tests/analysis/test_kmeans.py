@@ -49,9 +49,9 @@ def test_there_are_no_more_clusters_than_different_vectors(different, k, expecte
 
 
 def test_opposite_vectors_have_no_mean_and_are_no_trouble():
-    vectors = np.eye(DIM, dtype=np.float32)[[0, 0, 1]] * np.array([[1], [-1], [1]], dtype=np.float32)
+    vectors = np.eye(DIM, dtype=np.float32)[[0, 0]] * np.array([[1], [-1]], dtype=np.float32)
     found = kmeans.kmeans(vectors, 1, seed=0)
-    assert found.numbers.tolist() == [0, 0, 0] and np.isfinite(found.centroids).all()
+    assert found.numbers.tolist() == [0, 0] and np.isfinite(found.centroids).all()
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -119,3 +119,11 @@ def test_the_fewest_clusters_of_those_that_stand_about_as_well_apart_are_chosen(
     assert choosing.choose([tried(2, 0.30), tried(8, 0.390), tried(10, 0.40)]) == 10
     assert choosing.choose([tried(2, 0.30), tried(8, 0.396, 0.39), tried(10, 0.40)]) == 10
     assert choosing.choose([tried(2, 0.0), tried(3, -0.1)]) == choosing.choose([]) == 1
+
+
+def test_noise_stands_the_less_apart_the_more_clusters_it_is_cut_into():
+    noise = directions(np.random.default_rng(0).normal(size=(300, DIM)).astype(np.float32))
+    found = [choosing.separation(noise, kmeans.kmeans(noise, k, seed=0)) for k in (2, 10, 30, 100)]
+    assert found == sorted(found, reverse=True) and found[-1] < 0.1
+    vectors, _ = blobs(10, 30)
+    assert choosing.separation(vectors, kmeans.kmeans(vectors, 10, seed=0)) > 0.8

@@ -44,3 +44,11 @@ def test_names_are_told_apart_by_further_words():
         3: "cluster 3",
         4: "outliers odd",
     }
+
+
+def test_a_word_that_is_hardly_more_frequent_than_elsewhere_comes_last():
+    asked = [
+        f"{'how' if n else ''} {'tax' if n < 6 else ''} {'levy' if n > 7 else ''} {n}" for n in range(10)
+    ]
+    others = {number: ["how is it"] * 4 + ["it is"] * 6 for number in range(2, 7)}
+    assert told({1: asked, **others})[1] == ("tax", "levy", "how")
