@@ -14,8 +14,8 @@ import numpy as np
 
 from searchkit.analysis import choosing, labels
 from searchkit.analysis.density import hdbscan
-from searchkit.analysis.kmeans import Partition, kmeans
-from searchkit.arrays import Float32Matrix, Int64Vector
+from searchkit.analysis.kmeans import Partition, blocks, kmeans
+from searchkit.arrays import Float32Matrix, Float32Vector, Int64Vector
 from searchkit.errors import LibraryDamaged, UsageError
 from searchkit.library import clusters as store
 from searchkit.library import documents, vectors
@@ -273,8 +273,7 @@ def _described(
     """Names, themes and outliers of a partition numbered from 1."""
     numbers, centroids = partition.numbers, partition.centroids
     k = len(centroids)
-    own = np.concatenate([np.zeros((1, matrix.shape[1]), np.float32), centroids])[numbers]
-    cosines = np.einsum("ij,ij->i", matrix, own)
+    cosines = cosines_to_own(matrix, numbers, centroids)
     holding, sizes = labels.counted(zip(numbers.tolist(), texts(db, ids), strict=True))
     holding.pop(store.NO_CLUSTER, None)
     words = labels.telling_words(holding, sizes)
@@ -300,10 +299,23 @@ def _described(
         ),
         centroids=centroids,
     )
-    return run, store.judged(run, ids, numbers, cosines.astype(np.float32))
+    return run, store.judged(run, ids, numbers, cosines)
 
 
-def floor(cosines: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+def cosines_to_own(matrix: Float32Matrix, numbers: Int64Vector, centroids: Float32Matrix) -> Float32Vector:
+    """The cosine of each vector to the centroid of its cluster, of one in none to the nearest.
+
+    numbers: (n,) from 1, 0 for none. Returns: (n,) float32, 0 where there is no cluster at all.
+    """
+    cosines = np.zeros(len(matrix), dtype=np.float32)
+    for rows in blocks(len(matrix)) if len(centroids) else ():
+        scores = matrix[rows] @ centroids.T
+        own = numbers[rows]
+        cosines[rows] = np.where(own, scores[np.arange(len(own)), own - 1], scores.max(axis=1))
+    return cosines
+
+
+def floor(cosines: Float32Vector) -> float:
     """The cosine below which a passage is an outlier, given those of all passages of the cluster."""
     middle = float(np.median(cosines))
     spread = max(LEAST_SPREAD, SPREAD * float(np.median(np.abs(cosines - middle))))

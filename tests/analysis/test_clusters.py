@@ -94,6 +94,14 @@ def test_new_passages_between_dense_clusters_belong_to_none(library, docs):
     assert topics(library, "not cluster exists")[1] == 1
 
 
+def test_what_belongs_to_none_is_as_near_as_the_nearest_cluster():
+    vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
+    centroids = np.eye(2, dtype=np.float32)
+    cosines = clusters.cosines_to_own(vectors, np.array([1, 1, 0]), centroids)
+    np.testing.assert_allclose(cosines, [1, 0, 0.8], atol=1e-6)
+    assert (clusters.cosines_to_own(vectors, np.zeros(3, dtype=np.int64), centroids[:0]) == 0).all()
+
+
 def test_many_clusters_have_themes(library):
     found = make(library, k=9)
     assert set(found.themes) == {one.theme for one in found.clusters} == {1, 2, 3}
