@@ -106,10 +106,10 @@ def _keys(db: Database, collection_id: int, name: str) -> Sequence[str]:
             "this collection has no clusters yet, and no document a field 'cluster'",
             remedy="make clusters with: searchkit cluster",
         )
-    shown = ", ".join(list(dict.fromkeys([*FIELDS, *known]))[:FIELDS_SHOWN])
+    names = list(dict.fromkeys([*FIELDS, CLUSTER, *known]))
     raise FilterInvalid(
-        f"no document has a field '{name}'{near_names(name, [*FIELDS, *known])}",
-        remedy=f"fields here: {shown}; names with blanks in double quotes",
+        f"no document has a field '{name}'{near_names(name, names)}",
+        remedy=f"fields here: {', '.join(names[:FIELDS_SHOWN])}; names with blanks in double quotes",
     )
 
 
