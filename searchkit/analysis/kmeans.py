@@ -13,9 +13,12 @@ BLOCK_ROWS = 8_192
 ROUNDS = 50
 GAIN = 1e-4  # of the mean cosine's distance to 1: a round that brings less is the last
 STARTS = 4  # k-means ends where it began to look: the best of several beginnings counts
-# A centroid is a mean, and 256 vectors fix it well enough; all of them only choose theirs (LOG "clusters").
-SAMPLE_PER_CENTROID = 256
+# Where there are more vectors than the larger of the two, beginnings are compared on a sample. The best of them
+# is refined on a larger sample, for a centroid is a mean that some hundred vectors fix; all others only choose
+# theirs. (LOG "what do clusters of many passages cost?")
 SAMPLE_LEAST = 20_000
+BEGIN_PER_CENTROID = 64
+REFINE_PER_CENTROID = 256
 SAME = 1e-6  # 1 - cosine up to which two float32 vectors are one
 
 
@@ -36,9 +39,13 @@ def kmeans(vectors: Float32Matrix, k: int, *, seed: int, starts: int = STARTS) -
     vectors: (n, dim) float32 of length 1, n >= 1. The same seed gives the same clusters.
     """
     random = np.random.default_rng(seed)
-    some = _sample(vectors, k, random)
-    found = [_once(some, k, random) for _ in range(starts)]
+    some = _sample(vectors, BEGIN_PER_CENTROID * k, random)
+    found = [_refined(some, _spread(some, k, random)) for _ in range(starts)]
     centroids = max(found, key=lambda one: one[1])[0]
+    if len(some) < len(vectors):
+        more = _sample(vectors, REFINE_PER_CENTROID * k, random)
+        if len(more) > len(some):
+            centroids = _refined(more, centroids)[0]
     return settled(vectors, centroids)
 
 
@@ -87,17 +94,16 @@ def blocks(n: int) -> Iterator[slice]:
     return (slice(start, min(start + BLOCK_ROWS, n)) for start in range(0, n, BLOCK_ROWS))
 
 
-def _sample(vectors: Float32Matrix, k: int, random: np.random.Generator) -> Float32Matrix:
-    most = max(SAMPLE_LEAST, SAMPLE_PER_CENTROID * k)
+def _sample(vectors: Float32Matrix, most: int, random: np.random.Generator) -> Float32Matrix:
+    most = max(SAMPLE_LEAST, most)
     if len(vectors) <= most:
         return vectors
     chosen: Float32Matrix = vectors[np.sort(random.choice(len(vectors), most, replace=False))]
     return chosen
 
 
-def _once(vectors: Float32Matrix, k: int, random: np.random.Generator) -> tuple[Float32Matrix, float]:
-    """Centroids from one beginning, and the mean cosine to them."""
-    centroids = _spread(vectors, k, random)
+def _refined(vectors: Float32Matrix, centroids: Float32Matrix) -> tuple[Float32Matrix, float]:
+    """Centroids moved to the means of what is nearest to them, until that brings little; the mean cosine."""
     best = -np.inf
     for _ in range(ROUNDS):
         numbers, cosines = nearest(vectors, centroids)

@@ -35,7 +35,8 @@ def test_a_seed_gives_the_same_clusters_again():
 
 def test_a_sample_of_many_gives_clusters_to_all(monkeypatch):
     monkeypatch.setattr(kmeans, "SAMPLE_LEAST", 100)
-    monkeypatch.setattr(kmeans, "SAMPLE_PER_CENTROID", 20)
+    monkeypatch.setattr(kmeans, "BEGIN_PER_CENTROID", 20)
+    monkeypatch.setattr(kmeans, "REFINE_PER_CENTROID", 40)
     monkeypatch.setattr(kmeans, "BLOCK_ROWS", 64)
     vectors, true = blobs(5, 200)
     assert adjusted_rand(kmeans.kmeans(vectors, 5, seed=0).numbers, true) == 1
