@@ -13,8 +13,8 @@ BLOCK_ROWS = 8_192
 ROUNDS = 50
 GAIN = 1e-4  # of the mean cosine's distance to 1: a round that brings less is the last
 STARTS = 4  # k-means ends where it began to look: the best of several beginnings counts
-# Where there are more vectors than that, beginnings are compared on a sample, and the best of them is refined on
-# a larger one: a centroid is a mean that some hundred vectors fix. All others only choose theirs.
+# Where there are more vectors than that, beginnings are compared on a sample, and the best of them is refined
+# on a larger one: a centroid is a mean that some hundred vectors fix. All others only choose theirs.
 # (LOG "what do clusters of many passages cost?")
 SAMPLE_LEAST = 20_000
 BEGIN_PER_CENTROID = 64
