@@ -37,6 +37,38 @@ def similar(found: Figures) -> str:
     )
 
 
+def clustering(found: Figures) -> str:
+    """V-measure by set, the number of clusters chosen, their names, and labels under two instructions."""
+    ways = ("searchkit", "mteb protocol")
+    head = ("set", "texts", "labels", *(f"v-measure, {way}" for way in ways), "k of `auto`", "factor", "took")
+    rows = []
+    for name, one in found["sets"].items():
+        scores = (f"{one['v_measure'][way]['mean']:.1f} ± {one['v_measure'][way]['sd']:.1f}" for way in ways)
+        auto = one["auto"]
+        rows.append(
+            (name, one["texts"], one["labels"], *scores, auto["k"], auto["factor"], f"{auto['took_s']} s")
+        )
+    called = [
+        (name, one["named"]["clusters"], one["named"]["label"], one["named"]["word for it"])
+        for name, one in found["sets"].items()
+        if "named" in one
+    ]
+    two = found["two_labels"]
+    cells = [
+        (under, *(f"{score['mean']:.1f} ± {score['sd']:.1f}" for score in row.values()))
+        for under, row in two.items()
+    ]
+    within = found["auto_within_factor"]
+    return "\n\n".join(
+        (
+            table(head, rows),
+            f"Within a factor of {within['factor']}: {within['sets']} of {len(found['sets'])}.",
+            table(("set", "clusters", "label among the first five words", "a word for it"), called),
+            table(("instruction", *(f"v-measure by {one}" for one in next(iter(two.values())))), cells),
+        )
+    )
+
+
 def relevance(found: Figures) -> str:
     """Verdicts by set, and nDCG@10 of several Collections together."""
     said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")

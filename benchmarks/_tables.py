@@ -77,6 +77,11 @@ def similar() -> str:
     return _each("similar", quality.similar)
 
 
+def clustering() -> str:
+    """Clusters against labels that people gave."""
+    return _each("clustering", quality.clustering)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", quality.reranking)
@@ -308,9 +313,8 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, reranking, similar, sample_corpus, refresh, refresh_many, pipeline,
-        growth,
-        vector_search,
+        query_latency, hybrid, relevance, reranking, similar, clustering, sample_corpus, refresh,
+        refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip
 

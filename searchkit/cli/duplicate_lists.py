@@ -84,7 +84,9 @@ def _threshold_line(one: Threshold) -> str:
         DEFAULT: "the default, for there are too few different texts to measure it",
         DECIDED: f"measured, and moved by {one.accepted} accepted and {one.rejected} rejected pairs",
     }.get(one.how, "measured in this collection")
-    chance = "" if one.false_rate is None else f"; {one.false_rate:.1%} of what is this near is expected by chance"
+    chance = (
+        "" if one.false_rate is None else f"; {one.false_rate:.1%} of what is this near is expected by chance"
+    )
     return f"Threshold: cosine {one.value:.3f}, {why}{chance}"
 
 

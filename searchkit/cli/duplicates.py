@@ -158,15 +158,16 @@ def _passages(
         raise UsageError("--add and --against cannot be combined", remedy="name the collection with -c")
     from searchkit.analysis.against import find_against
     from searchkit.analysis.duplicates import find
+    from searchkit.collection.choosing import chosen_or_default
     from searchkit.library.database import Database
 
     with Database.read(library.folder) as db, db.one_state():
-        mine = library.stored(db, collection)
+        mine = chosen_or_default(db, collection)
         if add:
             return _new(db, library, mine, add, threshold)
         if against is None:
             return find(db, mine, threshold)
-        return find_against(db, mine, library.stored(db, against), threshold)
+        return find_against(db, mine, chosen_or_default(db, against), threshold)
 
 
 def _new(
@@ -190,11 +191,12 @@ def _documents(
     library: Library, collection: str | None, threshold: float | None, contained: float | None
 ) -> FoundDocuments:
     from searchkit.analysis.overlap import CONTAINED, find_documents
+    from searchkit.collection.choosing import chosen_or_default
     from searchkit.library.database import Database
 
     with Database.read(library.folder) as db, db.one_state():
         least = CONTAINED if contained is None else contained
-        return find_documents(db, library.stored(db, collection), threshold, least)
+        return find_documents(db, chosen_or_default(db, collection), threshold, least)
 
 
 def _decide(library: Library, decided: Sequence[tuple[tuple[int, int], bool | None]], wait: float) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchkit.cli.output import clean, console, print_json, table
+from searchkit.cli.output import clean, console, csv_line, print_json, table
 from searchkit.records import Hit, QueryResult
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ def print_results(queries: Sequence[str], form: str, ask: AskPlain, ask_for_peop
     """Answer queries one after the other and print each as soon as it is there. Returns: the last answer."""
     if form == "csv":
         in_utf8()
-        click.echo(_csv_line(CSV_COLUMNS), nl=False)
+        click.echo(csv_line(CSV_COLUMNS), nl=False)
     if form == "json" and len(queries) > 1:
         results = [ask(query) for query in queries]
         print_json([asdict(result) for result in results])
@@ -69,13 +67,7 @@ def print_csv(result: QueryResult) -> None:
     """A line for each Hit."""
     for hit in result.hits:
         row = [result.query if name == "query" else getattr(hit, name) for name in CSV_COLUMNS]
-        click.echo(_csv_line(["" if value is None else value for value in row]), nl=False)
-
-
-def _csv_line(row: Sequence[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(row)
-    return line.getvalue()
+        click.echo(csv_line(["" if value is None else value for value in row]), nl=False)
 
 
 def print_hits(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +55,13 @@ def table(*columns: str) -> Table:
     for name in columns:
         made.add_column(name, overflow="fold")
     return made
+
+
+def csv_line(row: Sequence[object]) -> str:
+    """A line of CSV, its end included."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(row)
+    return line.getvalue()
 
 
 def index_report_json(report: IndexReport) -> dict[str, Any]:

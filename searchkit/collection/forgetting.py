@@ -31,8 +31,8 @@ from searchkit.errors import (
     UsageError,
     near_names,
 )
+from searchkit.library import clusters, forgotten, fulltext, lock, vectors
 from searchkit.library import collections as catalogue
-from searchkit.library import forgotten, fulltext, lock, vectors
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import BUSY_MS, Database, temporary_folder
 from searchkit.library.forgotten import NOTHING, Erased, Held
@@ -182,6 +182,7 @@ def finish(db: Database, wait_s: float) -> Proof:
     if left := superseded(db.folder, catalogue.snapshot_files(db)):
         raise LibraryBusy(f"another process holds {left[0]} open, an old snapshot", remedy=AGAIN)
     with db.transaction() as tx:
+        clusters.delete_outdated(tx)
         fulltext.optimize(tx)
     _require_space(db)
     db.rows("VACUUM")

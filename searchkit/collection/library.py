@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from searchkit import settings
 from searchkit.collection import hits as making
 from searchkit.collection import recovery
 from searchkit.collection.asking import Answer, answer, reranking_of
+from searchkit.collection.choosing import chosen_or_default, named
 from searchkit.collection.info import CollectionInfo, info_of
 from searchkit.collection.models import OpenModels
 from searchkit.collection.question import Options, Question, checked, collections_of, loaded
@@ -27,7 +29,6 @@ from searchkit.errors import (
     RecipeMismatch,
     SearchkitError,
     UsageError,
-    near_names,
 )
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
@@ -118,7 +119,7 @@ class Library:
         """
         Database.read(self.folder).close()  # says so when there is no Library, instead of making one
         with self._write(patience) as db:
-            chosen = [self._named(db, collection)] if collection else catalogue.collections(db)
+            chosen = [named(db, collection)] if collection else catalogue.collections(db)
             if not chosen:
                 raise CollectionNotFound(
                     f"the Library in {self.folder} has no collection",
@@ -183,7 +184,7 @@ class Library:
             return answer(
                 db,
                 question,
-                [partial(self._chosen, name=name) for name in collections_of(asked)],
+                [partial(chosen_or_default, name=name) for name in collections_of(asked)],
                 self._models,
                 again,
             )
@@ -214,12 +215,12 @@ class Library:
         started = time.perf_counter()
         name = document.collection or None if collection is None and isinstance(document, Hit) else collection
         with Database.read(self.folder) as db, db.one_state():
-            return similar(db, self._chosen(db, name), document, Wanted(**wanted), started=started)
+            return similar(db, chosen_or_default(db, name), document, Wanted(**wanted), started=started)
 
     def open_models(self, on_open: Callable[[str], None], **asked: Unpack[Options]) -> None:
         """Open the models that queries so asked need; `on_open` is told of each. Raises: as query does."""
         with Database.read(self.folder) as db, db.one_state():
-            chosen = [self._chosen(db, name) for name in collections_of(asked)]
+            chosen = [chosen_or_default(db, name) for name in collections_of(asked)]
         if asked.get("mode", "hybrid") in ("hybrid", "vector"):
             for one in chosen:
                 model = str(asked.get("model") or one.model), one.recipe.get("precision")
@@ -244,7 +245,7 @@ class Library:
     def show(self, collection: str | None = None) -> CollectionInfo:
         """One Collection: profile, model, recipe, sources, counts, snapshot."""
         with Database.read(self.folder) as db, db.one_state():
-            return info_of(db, self._chosen(db, collection))
+            return info_of(db, chosen_or_default(db, collection))
 
     def remove(
         self, collection: str, *, source: str | Path | None = None, patience: Patience = NO_PATIENCE
@@ -257,7 +258,7 @@ class Library:
 
         Database.read(self.folder).close()
         with self._write(patience) as db:
-            chosen = self._named(db, collection)
+            chosen = named(db, collection)
             held = catalogue.sources(db, chosen.collection_id)
             gone = held if source is None else [sources.held_as(chosen.name, held, Path(source))]
             with db.transaction() as tx:
@@ -279,7 +280,7 @@ class Library:
         from searchkit.collection import forgetting
 
         with Database.read(self.folder) as db, db.one_state():
-            return forgetting.held(db, document, self._named(db, collection) if collection else None)
+            return forgetting.held(db, document, named(db, collection) if collection else None)
 
     def forget(
         self,
@@ -300,8 +301,8 @@ class Library:
         with Database.write(
             self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait, command=forgetting.COMMAND
         ) as db:
-            named = self._named(db, collection) if collection else None
-            return forgetting.forget(db, document, named, patience.wait_s)
+            only_there = named(db, collection) if collection else None
+            return forgetting.forget(db, document, only_there, patience.wait_s)
 
     def verify(self, collection: str | None = None) -> list[str]:
         """Check the database and the snapshots against each other.
@@ -311,7 +312,7 @@ class Library:
         from searchkit.collection import forgetting
 
         with Database.read(self.folder) as db, db.one_state():
-            chosen = [self._named(db, collection)] if collection else catalogue.collections(db)
+            chosen = [named(db, collection)] if collection else catalogue.collections(db)
             found = db.problems() + fulltext.problems(db) + forgetting.problems(db)
             for one in chosen:
                 found += recovery.problems(db, one)
@@ -324,7 +325,7 @@ class Library:
         """
         Database.read(self.folder).close()
         with self._write(patience) as db:
-            chosen = [self._named(db, collection)] if collection else catalogue.collections(db)
+            chosen = [named(db, collection)] if collection else catalogue.collections(db)
             if collection is None or fulltext.problems(db):
                 with db.transaction() as tx:
                     fulltext.rebuild(tx)
@@ -333,21 +334,32 @@ class Library:
             recovery.sweep(db)
             return [one.name for one in chosen]
 
-    # ---------------------------------------------------------------- choosing
+    # ---------------------------------------------------------------- for other parts
+
+    @contextmanager
+    def reading(self, collection: str | None = None) -> Iterator[tuple[Database, StoredCollection]]:
+        """The database in one committed state, and a Collection of it; closed afterwards."""
+        with Database.read(self.folder) as db, db.one_state():
+            yield db, chosen_or_default(db, collection)
+
+    @contextmanager
+    def writing(
+        self, collection: str | None = None, *, patience: Patience = NO_PATIENCE
+    ) -> Iterator[tuple[Database, StoredCollection]]:
+        """The database with its lock, and a Collection of it; closed afterwards. Raises: LibraryBusy."""
+        Database.read(self.folder).close()
+        with self._write(patience) as db:
+            yield db, chosen_or_default(db, collection)
+
+    def embedder(self, collection: StoredCollection) -> Embedder:
+        """A Collection's model, open, in the precision of its vectors. Raises: ModelError."""
+        return self._models.embedder(collection.model, collection.recipe.get("precision"))
 
     def unstored(self, paths: Sequence[str | Path], collection: StoredCollection) -> Unstored:
-        """Read, cut and embed files as for a Collection; nothing is stored. Raises: UsageError and others."""
+        """Read, cut and embed files as for a Collection; nothing is stored. Raises: as read_unstored."""
         from searchkit.collection.unstored import read_unstored
 
-        embedder = self._models.embedder(collection.model, collection.recipe.get("precision"))
-        return read_unstored(paths, collection, embedder, self.folder)
-
-    def stored(self, db: Database, collection: str | None = None) -> StoredCollection:
-        """A Collection by name, or the one that None means, for what works on a state of the database.
-
-        Raises: CollectionNotFound.
-        """
-        return self._chosen(db, collection)
+        return read_unstored(paths, collection, self.embedder(collection), self.folder)
 
     def _write(self, patience: Patience) -> Database:
         from searchkit.library import forgotten
@@ -362,28 +374,3 @@ class Library:
             db.close()
             raise
         return db
-
-    def _named(self, db: Database, name: str) -> StoredCollection:
-        found = catalogue.collection_named(db, name)
-        if found is None:
-            known = [one.name for one in catalogue.collections(db)]
-            raise CollectionNotFound(
-                f"there is no collection '{name}'{near_names(name, known)}",
-                remedy=f"there are: {', '.join(known) or 'none yet'}; "
-                f"make one with: searchkit index FOLDER -c {name}",
-            )
-        return found
-
-    def _chosen(self, db: Database, name: str | None) -> StoredCollection:
-        if name is not None:
-            return self._named(db, name)
-        known = catalogue.collections(db)
-        for one in known:
-            if len(known) == 1 or one.name == settings.DEFAULT_PROFILE:
-                return one
-        raise CollectionNotFound(
-            f"the Library in {self.folder} has {len(known) or 'no'} collections and none was named",
-            remedy=f"name one with -c: {', '.join(one.name for one in known)}"
-            if known
-            else "make one with: searchkit index FOLDER",
-        )

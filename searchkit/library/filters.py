@@ -8,6 +8,7 @@ regard to case, and `not` means exactly the rest: Documents that lack the field 
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +23,12 @@ import numpy as np
 
 from searchkit.arrays import Int64Vector
 from searchkit.errors import FilterInvalid, near_names
+from searchkit.library.cluster_filter import passages_meant
 from searchkit.library.database import Database
 from searchkit.library.filter_grammar import All, AnyOf, Comparison, Filter, Not, Value
 
 TEXT, NUMBER, TIME, KIND, METADATA, DATED = "text", "number", "time", "kind", "metadata", "dated metadata"
+CLUSTER = "cluster"  # searchkit's own where a Collection has clusters, else a field like any other
 FIELDS_SHOWN = 40
 METADATA_PREFIX = "meta."  # 'meta.size' is the metadata's, 'size' the file's
 
@@ -78,7 +81,9 @@ def allowed_passages(db: Database, collection_id: int, wanted: Filter, *, now: f
     """
     for name, (function, arguments) in _FUNCTIONS.items():
         db.define(name, function, arguments)
-    made = _Condition(now, [collection_id], partial(_keys, db, collection_id))
+    made = _Condition(
+        now, [collection_id], partial(_keys, db, collection_id), partial(passages_meant, db, collection_id)
+    )
     sql = made.of(wanted)
     rows = db.scan(f"SELECT p.passage_id {_PASSAGES} AND {sql}", made.parameters)
     found = np.fromiter((row[0] for row in rows), dtype=np.int64)
@@ -96,10 +101,15 @@ def _keys(db: Database, collection_id: int, name: str) -> Sequence[str]:
     known = metadata_names(db, collection_id)
     if found := [one for one in known if fold(one) == fold(name)]:
         return found
-    shown = ", ".join(list(dict.fromkeys([*FIELDS, *known]))[:FIELDS_SHOWN])
+    if fold(name) == CLUSTER:
+        raise FilterInvalid(
+            "this collection has no clusters yet, and no document a field 'cluster'",
+            remedy="make clusters with: searchkit cluster",
+        )
+    names = list(dict.fromkeys([*FIELDS, CLUSTER, *known]))
     raise FilterInvalid(
-        f"no document has a field '{name}'{near_names(name, [*FIELDS, *known])}",
-        remedy=f"fields here: {shown}; names with blanks in double quotes",
+        f"no document has a field '{name}'{near_names(name, names)}",
+        remedy=f"fields here: {', '.join(names[:FIELDS_SHOWN])}; names with blanks in double quotes",
     )
 
 
@@ -112,10 +122,17 @@ def metadata_names(db: Database, collection_id: int) -> list[str]:
 class _Condition:
     """A condition over the aliases p, d and f. Two-valued: no comparison in it is ever NULL."""
 
-    def __init__(self, now: float, parameters: list[object], keys: Callable[[str], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        now: float,
+        parameters: list[object],
+        keys: Callable[[str], Sequence[str]],
+        in_clusters: Callable[[Comparison], Int64Vector | None],
+    ) -> None:
         self.parameters = parameters
         self._now = now
         self._keys = keys  # a name that is asked for -> the names in the metadata
+        self._in_clusters = in_clusters  # passages in the clusters that fit, None where there are no clusters
 
     def of(self, part: Filter) -> str:
         if isinstance(part, Not):
@@ -125,6 +142,9 @@ class _Condition:
         if part.operator == "!=":
             return f"(NOT {self.of(Comparison(part.field, '=', part.values))})"
         known = FIELDS.get(part.field.lower())
+        if part.field.lower() == CLUSTER and (ids := self._in_clusters(part)) is not None:
+            listed = self._put(json.dumps(ids.tolist()))
+            return f"(p.passage_id IN (SELECT value FROM json_each({listed})))"
         if known is None:
             known = Field(METADATA, tuple(self._keys(part.field.removeprefix(METADATA_PREFIX))))
         if isinstance(known.source, tuple):

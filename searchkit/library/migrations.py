@@ -132,6 +132,40 @@ def m007_duplicate_decisions(tables: Tables) -> None:
     )
 
 
+def m008_clusters(tables: Tables) -> None:
+    """Which passages of a Collection belong together, and what they are called."""
+    tables.execute(
+        """CREATE TABLE cluster_runs (
+             collection_id   INTEGER PRIMARY KEY REFERENCES collections ON DELETE CASCADE,
+             method          TEXT    NOT NULL,
+             asked           TEXT    NOT NULL,  -- 'auto' or a number
+             passages        INTEGER NOT NULL,  -- that were clustered
+             last_passage_id INTEGER NOT NULL,  -- passages above it came later
+             study           TEXT    NOT NULL   -- JSON: what was measured of each number of clusters tried
+           )"""
+    )
+    tables.execute(
+        """CREATE TABLE clusters (
+             collection_id INTEGER NOT NULL REFERENCES cluster_runs ON DELETE CASCADE,
+             number        INTEGER NOT NULL,    -- from 1
+             name          TEXT    NOT NULL,
+             words         TEXT    NOT NULL,    -- JSON list
+             theme         INTEGER NOT NULL,
+             theme_words   TEXT    NOT NULL,    -- JSON list
+             floor         REAL    NOT NULL,    -- cosine below which a passage is an outlier
+             centroid      BLOB    NOT NULL,    -- dim float32, little-endian, of length 1
+             PRIMARY KEY (collection_id, number)
+           )"""
+    )
+    tables.execute(
+        """CREATE TABLE cluster_passages (      -- those that are gone go with their rows
+             passage_id INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
+             number     INTEGER NOT NULL,       -- 0: of no cluster
+             cosine     REAL    NOT NULL        -- to the centroid
+           )"""
+    )
+
+
 MIGRATIONS = (
     m001_first_schema,
     m002_snapshots_are_tuned,
@@ -140,6 +174,7 @@ MIGRATIONS = (
     m005_forgotten,
     m006_calibrations,
     m007_duplicate_decisions,
+    m008_clusters,
 )
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
 

@@ -1,5 +1,6 @@
 import pytest
 
+from searchkit.collection.choosing import chosen_or_default
 from searchkit.collection.library import Library
 from searchkit.library.database import Database
 from tests.fakes import WordEmbedder
@@ -16,6 +17,6 @@ def within(library):
 
     def call(function, *names, **options):
         with Database.read(library.folder) as db, db.one_state():
-            return function(db, *(library.stored(db, name) for name in names or (None,)), **options)
+            return function(db, *(chosen_or_default(db, name) for name in names or (None,)), **options)
 
     return call

@@ -21,8 +21,8 @@ LAYERS: list[set[str]] = [
     {"records"},
     {"export"},
     {"documents", "embedding", "library", "vector_index"},
-    {"collection", "analysis", "evaluation", "training", "compat"},
-    {"scaleout"},
+    {"collection", "training", "compat"},
+    {"analysis", "evaluation", "scaleout"},
     {"server"},
     {"cli"},
 ]
@@ -45,6 +45,7 @@ OWNERS: dict[str, set[str]] = {
     "pptx": {"documents"},
     "pypdfium2": {"documents"},
     "semantic_text_splitter": {"documents"},
+    "sklearn": {"analysis"},
 }
 IMPORTED_BY_ONE_FILE = {"faiss", "onnx", "onnxruntime"}
 
