@@ -4,7 +4,8 @@
     ├── UsageError              the request itself is wrong (exit code 2)
     │   ├── ProfileNotFound     ├── ProfileInvalid
     │   ├── ModelNotFound       ├── CollectionNotFound
-    │   ├── QueryInvalid        └── FilterInvalid
+    │   ├── QueryInvalid        ├── FilterInvalid
+    │   └── DataInvalid         a set of texts to measure or train with breaks its layout
     ├── DocumentError           one file could not become Documents; the run goes on
     │   └── DocumentUnavailable  it could not be read this time: what is stored of it stays
     ├── ModelError              a model folder cannot be loaded or does not hold what it says
@@ -71,6 +72,10 @@ class QueryInvalid(UsageError):
 
 class FilterInvalid(UsageError):
     """A filter does not follow the grammar, or names a field that no Document has."""
+
+
+class DataInvalid(UsageError):
+    """A file of texts to measure or train with breaks its layout; the message names the line."""
 
 
 class DocumentError(SearchkitError):

@@ -45,7 +45,8 @@ OWNERS: dict[str, set[str]] = {
     "pptx": {"documents"},
     "pypdfium2": {"documents"},
     "semantic_text_splitter": {"documents"},
-    "sklearn": {"analysis"},
+    "scipy": {"evaluation"},
+    "sklearn": {"analysis", "evaluation"},
 }
 IMPORTED_BY_ONE_FILE = {"faiss", "onnx", "onnxruntime"}
 

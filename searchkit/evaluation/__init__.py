@@ -1,0 +1,1 @@
+"""How well a model with its Instructions does what it is for, measured as its field measures it."""

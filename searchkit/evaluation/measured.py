@@ -1,0 +1,33 @@
+"""What one evaluation found: its measures, and what they are of, so that two can be compared item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from searchkit.arrays import Float32Matrix
+from searchkit.profile import Side
+
+Kind: TypeAlias = Literal[
+    "retrieval", "reranking", "clustering", "pairs", "sts", "classification", "judgement", "prompts"
+]
+# Texts of one side -> (n, dim) float32, rows of length 1, in their order.
+Encode: TypeAlias = Callable[[Sequence[str], Side], Float32Matrix]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Measures in percent. `main` is the one that the field reports.
+
+    items: named columns of equal length, a number for each item. Where `main` is a mean over items, the
+    column so named holds what it is a mean of; else they are what it is computed from (`cosine`, `worth`).
+    """
+
+    kind: Kind
+    main: str
+    measures: Mapping[str, float]
+    items: Mapping[str, Sequence[float]]
+    counts: Mapping[str, int]  # of queries, documents, texts, ...
+    low: float  # of `main`, 95 %
+    high: float

@@ -1,0 +1,238 @@
+"""Judged sets: what a model is asked and what people said of it, read from files.
+
+Layouts, by folder or by file (.gz, too):
+
+    retrieval       corpus.jsonl {_id, title?, text}, queries.jsonl {_id, text, split?}, qrels.tsv or
+                    qrels/*.tsv (query-id, corpus-id, score): BEIR's (github.com/beir-cellar/beir)
+    reranking       {query, positive: [..], negative: [..]} as MTEB's
+    pairs           {a, b, label}, label 0 or 1
+    groups          {text, group}: texts of one group are duplicates
+    sts             {a, b, score}
+    labelled        {text, and one or more columns of labels}, title put before the text
+    judgement       {hyp, refs: [..], human_score}
+    prompts         {text, answer}, files 'train' and 'test'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from searchkit.errors import DataInvalid, UsageError
+from searchkit.evaluation.rows import Row, rows_of, unique
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrievalSet:
+    """Texts by id, and per query what its judged documents are worth; only judged queries."""
+
+    name: str
+    documents: Mapping[str, str]
+    queries: Mapping[str, str]
+    judgements: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """A query and candidates, of which the first `relevant` are relevant."""
+
+    query: str
+    texts: tuple[str, ...]
+    relevant: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerankingSet:
+    """Queries with candidates to put in order."""
+
+    name: str
+    queries: tuple[Candidates, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSet:
+    """Pairs of texts. worth: 0 or 1 (duplicates), or any number (similarity), by `graded`."""
+
+    name: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    worth: tuple[float, ...]
+    graded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledSet:
+    """Texts with labels, under one or more labellings by name."""
+
+    name: str
+    texts: tuple[str, ...]
+    labels: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgementSet:
+    """Generated texts, the references of each, and what people gave them."""
+
+    name: str
+    generated: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+    scores: tuple[float, ...]
+
+
+def read_retrieval(folder: Path, split: str | None = None) -> RetrievalSet:
+    """A folder in BEIR's layout. split: only queries whose row says so, or qrels/SPLIT.tsv.
+
+    Raises: UsageError: a file is missing, or the split holds nothing. DataInvalid: a duplicate id, an empty
+    text, a judgement of what is not there.
+    """
+    documents = _by_id(_required(folder, "corpus"))
+    rows = [(row, row.name("_id", "id")) for row in rows_of(_required(folder, "queries"))]
+    unique(rows, "the query id")
+    in_rows = any("split" in row.fields for row, _ in rows)
+    wanted = [
+        (row, name) for row, name in rows if split is None or not in_rows or row.fields.get("split") == split
+    ]
+    queries = {name: row.text("text") for row, name in wanted}
+    judgements = _judgements(
+        _qrels(folder, None if in_rows else split), documents, {name for _, name in rows}
+    )
+    judged = {name: judgements[name] for name in queries if name in judgements}
+    if not judged:
+        there = sorted({str(row.fields["split"]) for row, _ in rows if "split" in row.fields})
+        raise UsageError(
+            f"{folder} has no judged query" + (f" of split '{split}'" if split else ""),
+            remedy=f"splits of its queries: {', '.join(there)}" if there else "see its qrels and queries",
+        )
+    return RetrievalSet(
+        name=folder.name,
+        documents=documents,
+        queries={name: queries[name] for name in judged},
+        judgements=judged,
+    )
+
+
+def read_reranking(file: Path) -> RerankingSet:
+    """Rows {query, positive, negative}."""
+    made = []
+    for row in rows_of(file):
+        positive, negative = row.texts("positive"), row.texts("negative")
+        made.append(Candidates(query=row.text("query"), texts=positive + negative, relevant=len(positive)))
+    return RerankingSet(name=named(file), queries=tuple(_some(file, made)))
+
+
+def read_pairs(file: Path) -> PairSet:
+    """Rows {a, b, label}, label 0 or 1, of which both must occur."""
+    rows = _some(file, list(rows_of(file)))
+    worth = [row.number("label") for row in rows]
+    for row, one in zip(rows, worth, strict=True):
+        if one not in (0.0, 1.0):
+            raise row.wrong(f"'label' is {one:g}, expected 0 or 1")
+    if len(set(worth)) < 2:
+        raise DataInvalid(f"{file}: every label is {worth[0]:g}, expected some of 0 and some of 1")
+    return _pairs(file, rows, worth, graded=False)
+
+
+def read_scored(file: Path) -> PairSet:
+    """Rows {a, b, score}."""
+    rows = _some(file, list(rows_of(file)))
+    worth = [row.number("score") for row in rows]
+    if len(set(worth)) < 2:
+        raise DataInvalid(f"{file}: every score is {worth[0]:g}; what does not differ cannot correlate")
+    return _pairs(file, rows, worth, graded=True)
+
+
+def read_labelled(file: Path, columns: Sequence[str]) -> LabelledSet:
+    """Rows {title?, text, one or more columns of labels}."""
+    rows = _some(file, list(rows_of(file)))
+    labels = {column: tuple(row.name(column) for row in rows) for column in columns}
+    for column, values in labels.items():
+        if len(set(values)) < 2:
+            raise DataInvalid(f"{file}: every '{column}' is {values[0]!r}, expected two or more labels")
+    return LabelledSet(name=named(file), texts=tuple(map(titled, rows)), labels=labels)
+
+
+def read_judgement(file: Path) -> JudgementSet:
+    """Rows {hyp, refs, human_score}."""
+    rows = _some(file, list(rows_of(file)))
+    return JudgementSet(
+        name=named(file),
+        generated=tuple(row.text("hyp") for row in rows),
+        references=tuple(row.texts("refs") for row in rows),
+        scores=tuple(row.number("human_score") for row in rows),
+    )
+
+
+def titled(row: Row) -> str:
+    """Title and text in one, a blank between them, as BEIR and INSTRUCTOR's evaluation read documents.
+
+    One of the two may be empty. Raises: DataInvalid: both are.
+    """
+    parts = [
+        part for name in ("title", "text") if isinstance(part := row.fields.get(name), str) and part.strip()
+    ]
+    return " ".join(part.strip() for part in parts) if parts else row.text("text")
+
+
+def named(file: Path) -> str:
+    """What a set in a file is called: its folder, where the file's own name says nothing."""
+    stem = file.name.split(".")[0]
+    return file.absolute().parent.name if stem in ("data", "pairs", "texts", "test") else stem
+
+
+def _pairs(file: Path, rows: Sequence[Row], worth: Sequence[float], *, graded: bool) -> PairSet:
+    first, second = (tuple(row.text(side) for row in rows) for side in ("a", "b"))
+    return PairSet(name=named(file), first=first, second=second, worth=tuple(worth), graded=graded)
+
+
+def _by_id(file: Path) -> dict[str, str]:
+    rows = [(row, row.name("_id", "id")) for row in rows_of(file)]
+    unique(rows, "the id")
+    return {name: titled(row) for row, name in rows}
+
+
+def _judgements(file: Path, documents: Mapping[str, str], queries: set[str]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for row in rows_of(file):
+        query, document = row.name("query-id"), row.name("corpus-id")
+        if query not in queries:
+            raise row.wrong(f"there is no query {query!r}")
+        if document not in documents:
+            raise row.wrong(f"there is no document {document!r}")
+        if document in found.setdefault(query, {}):
+            raise row.wrong(f"document {document!r} is judged twice for query {query!r}")
+        found[query][document] = row.number("score")
+    return {query: judged for query, judged in found.items() if any(worth > 0 for worth in judged.values())}
+
+
+def _qrels(folder: Path, split: str | None) -> Path:
+    if (folder / "qrels.tsv").exists():
+        return folder / "qrels.tsv"
+    there = sorted((folder / "qrels").glob("*.tsv"))
+    chosen = [one for one in there if one.stem == (split or "test")] or (there if len(there) == 1 else [])
+    if not chosen:
+        raise UsageError(
+            f"{folder} has no qrels.tsv" + (f" and no qrels/{split or 'test'}.tsv" if there else ""),
+            remedy=f"name a split: {', '.join(one.stem for one in there)}"
+            if there
+            else "expected lines of query-id, corpus-id and score between tabs, named so in the first line",
+        )
+    return chosen[0]
+
+
+def _required(folder: Path, stem: str) -> Path:
+    for name in (f"{stem}.jsonl", f"{stem}.jsonl.gz"):
+        if (folder / name).exists():
+            return folder / name
+    raise UsageError(
+        f"{folder} has no {stem}.jsonl", remedy="expected BEIR's corpus.jsonl, queries.jsonl, qrels"
+    )
+
+
+def _some(file: Path, rows: list[Made]) -> list[Made]:
+    if not rows:
+        raise DataInvalid(f"{file} holds no rows")
+    return rows
