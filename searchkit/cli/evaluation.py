@@ -1,0 +1,213 @@
+"""`searchkit eval`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from searchkit.cli import options, output
+from searchkit.cli.progress import counting
+from searchkit.errors import UsageError
+from searchkit.settings import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from searchkit.evaluation.results import Difference, Result
+    from searchkit.evaluation.tasks import Task
+    from searchkit.profile import Side
+
+KINDS = ("retrieval", "reranking", "clustering", "pairs", "sts", "classification", "judgement")
+
+
+class _SetsAreTheDefault(click.Group):
+    """`searchkit eval SET` is `searchkit eval run SET`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Options before the first set belong to `run`, not to the group.
+        if args and args[0] not in (*self.commands, "-h", "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("eval", cls=_SetsAreTheDefault)
+def eval_command() -> None:
+    """Measure how good a model and its instructions are: searchkit eval SET...
+
+    \b
+    searchkit eval ./scifact --profile scientific-retrieval
+    searchkit eval suite.toml --out results/mine --html report.html
+    searchkit eval compare results/default results/mine
+
+    A SET is a folder or file of a judged set, or a suite.toml that names several. What kind of task it is
+    shows in its columns: see searchkit eval run --help.
+    """
+
+
+@eval_command.command("run")
+@click.argument("targets", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SET...")
+@click.option("--kind", type=click.Choice(KINDS), help="What is asked of the set.  [default: by its columns]")
+@click.option("--split", metavar="NAME", help="Only this part of it, such as test.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="COLUMN", help="A column of labels.  [default: label]"
+)
+@options.profile_option("Instructions of this profile.  [default: none]")
+@click.option("--query-instruction", metavar="TEXT", help="Put before queries, as it is.")
+@click.option("--document-instruction", metavar="TEXT", help="Put before documents, as it is.")
+@click.option("--model", metavar="ID|DIR", default=DEFAULT_MODEL, show_default=True, help="What is measured.")
+@click.option(
+    "--precision", default="auto", metavar="NAME", help="float32, bfloat16 or int8.  [default: auto]"
+)
+@click.option("--max-tokens", type=click.IntRange(8), metavar="N", help="The window.  [default: the model's]")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep results there."
+)
+@click.option("--again", is_flag=True, help="Measure also what has a result in --out.")
+@click.option("--against", type=click.Choice(["paper"]), help="Print the paper's figures beside ours.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report."
+)
+@click.option(
+    "--png", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw the figures."
+)
+@click.option(
+    "--fail-under", type=float, metavar="X", help="Exit code 1 if a main measure is below X percent."
+)
+@options.json_option
+def run_command(
+    targets: tuple[Path, ...],
+    model: str,
+    precision: str,
+    max_tokens: int | None,
+    against: str | None,
+    html: Path | None,
+    png: Path | None,
+    fail_under: float | None,
+    as_json: bool,
+    **asked: Any,
+) -> int:
+    """Measure a model on judged sets, by the protocol of each kind of task.
+
+    \b
+    retrieval       BEIR's corpus.jsonl, queries.jsonl, qrels.tsv   nDCG@10
+    reranking       query, positive, negative                       MAP
+    pairs           a, b, label (0 or 1)                            average precision
+    sts             a, b, score                                     Spearman
+    clustering      text, label                                     v-measure
+    classification  text, label, with --kind classification         accuracy
+    judgement       hyp, refs, human_score                          Pearson
+
+    Files are JSONL, CSV or TSV, .gz too. With --out, what was measured is not measured again, and an
+    interrupted run goes on where it was.
+    """
+    from searchkit.embedding.embedder import open_embedder
+    from searchkit.evaluation.evaluate import Wanted, evaluate
+    from searchkit.settings import cache_folder
+
+    for file in (html, png):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
+    chosen = _tasks(targets, asked["kind"], asked["split"], asked["labels"])
+    wanted = Wanted(
+        profile=asked["profile"],
+        instructions=_instructions(
+            asked["query_instruction"], asked["document_instruction"], asked["profile"]
+        ),
+        out=asked["out"],
+        vectors=cache_folder() / "evaluation",
+        again=asked["again"],
+    )
+    embedder = open_embedder(model, precision=precision, max_tokens=max_tokens)
+    with counting("evaluating") as on_task:
+        found = evaluate(embedder, chosen, wanted, on_task)
+    _print(found, as_json, against)
+    if html is not None or png is not None:
+        from searchkit.evaluation import report
+
+        report.write(found, html, png)
+    if fail_under is not None and (low := [one for one in found if one.main < fail_under]):
+        click.echo(
+            f"Below {fail_under:g}: " + ", ".join(f"{one.task} {one.main:.2f}" for one in low), err=True
+        )
+        return 1
+    return 0
+
+
+@eval_command.command("compare")
+@click.argument("first", type=click.Path(exists=True, path_type=Path))
+@click.argument("second", type=click.Path(exists=True, path_type=Path))
+@options.json_option
+def compare_command(first: Path, second: Path, as_json: bool) -> None:
+    """Compare two folders of results item by item: is SECOND better than FIRST, or is it chance?
+
+    Measures that are means over queries are tested by paired randomisation, others by bootstrap; p is
+    adjusted for how many tasks are compared.
+    """
+    from dataclasses import asdict
+
+    from searchkit.evaluation.results import compare, read_all
+
+    found = compare(read_all(first), read_all(second))
+    if as_json:
+        output.print_json([{**asdict(one), "difference": one.difference} for one in found])
+        return
+    shown = output.table(
+        "task", "measure", str(first), str(second), "difference", "95 %", "p", "better, worse"
+    )
+    for one in found:
+        shown.add_row(
+            one.task, one.main, f"{one.first:.2f}", f"{one.second:.2f}", f"{one.difference:+.2f}",
+            f"{one.low:+.2f} to {one.high:+.2f}", f"{one.p:.4f}", _sides(one),
+        )  # fmt: skip
+    output.console().print(shown)
+
+
+def _sides(one: Difference) -> str:
+    return f"{one.better}, {one.worse}" if one.better or one.worse else ""
+
+
+def _tasks(targets: Sequence[Path], kind: str | None, split: str | None, labels: Sequence[str]) -> list[Task]:
+    from searchkit.evaluation import tasks
+
+    chosen: list[Task] = []
+    for target in targets:
+        if target.suffix == ".toml":
+            chosen += tasks.suite(target)
+        else:
+            chosen.append(tasks.task_at(target, kind=kind, split=split, labels=tuple(labels) or None))
+    return chosen
+
+
+def _instructions(query: str | None, document: str | None, profile: str | None) -> dict[Side, str] | None:
+    if query is None and document is None:
+        return None
+    if profile is not None:
+        raise UsageError("--profile names both instructions", remedy="leave it out, or the literal ones")
+    return {"query": query or "", "document": document or ""}
+
+
+def _print(found: Sequence[Result], as_json: bool, against: str | None) -> None:
+    from searchkit.evaluation import results
+
+    if as_json:
+        output.print_json(results.plain(found))
+        return
+    shown = output.table("task", "kind", "measure", "score", "95 %", "others")
+    for one in found:
+        measured = one.measured
+        others = ", ".join(
+            f"{name} {value:.2f}" for name, value in measured.measures.items() if name != measured.main
+        )
+        shown.add_row(
+            one.task, measured.kind, measured.main, f"{one.main:.2f}",
+            f"{measured.low:.2f} to {measured.high:.2f}", others,
+        )  # fmt: skip
+    output.console().print(shown)

@@ -1,0 +1,101 @@
+"""Results as one page of HTML, and as a picture."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from searchkit.evaluation.results import Result
+
+WIDTH, ROW_HEIGHT, DPI = 8.0, 0.34, 110  # inches; dots per inch
+BAR, LINE = "#3b6ea5", "#1d2733"
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }}
+table {{ border-collapse: collapse; width: 100% }}
+th, td {{ text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884 }}
+td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
+code {{ white-space: pre-wrap }}
+img {{ max-width: 100%; background: #fff; border-radius: 4px }}
+</style>
+<h1>{title}</h1>
+<p>{about}</p>
+<img alt="{alt}" src="data:image/png;base64,{picture}">
+<table><tr>{head}</tr>
+{rows}
+</table>
+</html>
+"""
+
+
+def write(found: Sequence[Result], page: Path | None, picture: Path | None) -> None:
+    """Write a page, a picture, or both; intervals are bootstrapped, 95 %."""
+    drawn = png(found)
+    if picture is not None:
+        picture.write_bytes(drawn)
+    if page is not None:
+        page.write_text(_page(found, drawn), encoding="utf-8")
+
+
+def png(found: Sequence[Result]) -> bytes:
+    """A bar for each main measure with its interval, as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 1.1 + ROW_HEIGHT * len(found)), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    places = range(len(found))
+    scores = [one.main for one in found]
+    around = [
+        [max(0.0, one.main - one.measured.low) for one in found],
+        [max(0.0, one.measured.high - one.main) for one in found],
+    ]
+    axes.barh(places, scores, xerr=around, color=BAR, ecolor=LINE, capsize=3, height=0.62)
+    axes.set_yticks(places, [f"{one.task}  ({one.measured.main})" for one in found])
+    axes.invert_yaxis()  # the first on top
+    axes.set_xlim(min(0.0, *scores) if scores else 0.0, 100)
+    axes.set_xlabel("percent, with 95 % interval")
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_axisbelow(True)
+    out = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(out)
+    return out.getvalue()
+
+
+def _page(found: Sequence[Result], drawn: bytes) -> str:
+    names = ("task", "kind", "measure", "score", "95 %", "others", "of", "instructions")
+    models = ", ".join(dict.fromkeys(one.model for one in found))
+    return _PAGE.format(
+        title="What was measured",
+        about=html.escape(f"Model: {models}"),
+        alt=html.escape(", ".join(f"{one.task} {one.main:.2f}" for one in found)),
+        picture=base64.b64encode(drawn).decode("ascii"),
+        head="".join(f"<th>{name}</th>" for name in names),
+        rows="\n".join(map(_row, found)),
+    )
+
+
+def _row(one: Result) -> str:
+    measured = one.measured
+    others = ", ".join(
+        f"{name} {value:.2f}" for name, value in measured.measures.items() if name != measured.main
+    )
+    counts = ", ".join(f"{count:,} {what}" for what, count in measured.counts.items())
+    instructions = "<br>".join(
+        f"{side}: <code>{html.escape(repr(text))}</code>" for side, text in one.instructions.items() if text
+    )
+    cells = [html.escape(one.task), measured.kind, measured.main]
+    interval = f"{measured.low:.2f} to {measured.high:.2f}"
+    return (
+        "<tr>"
+        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + f'<td class="number">{one.main:.2f}</td><td>{interval}</td>'
+        + "".join(f"<td>{cell}</td>" for cell in (html.escape(others), counts, instructions or "none"))
+        + "</tr>"
+    )

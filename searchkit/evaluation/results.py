@@ -1,0 +1,195 @@
+"""Results of evaluations as files: one for each Task, written whole or not at all, and two compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchkit.arrays import Int64Vector
+from searchkit.errors import DataInvalid, UsageError
+from searchkit.evaluation import statistics
+from searchkit.evaluation.measured import Measured
+from searchkit.evaluation.similarity import MEASURES
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What was measured of one Task, with all that it depends on."""
+
+    task: str
+    measured: Measured
+    model: str
+    fingerprint: Mapping[str, str]  # of the model
+    instructions: Mapping[str, str]  # literal, by side
+    profile: str | None
+    data: str  # SHA-256 of the set's files
+    paper: str | None = None
+    took_s: float = 0.0
+    version: str = ""
+    format: int = field(default=FORMAT)
+
+    @property
+    def key(self) -> str:
+        """Equal keys: the same measurement, which need not be made again."""
+        parts = [self.task, self.measured.kind, dict(self.fingerprint), dict(self.instructions), self.data]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def main(self) -> float:
+        """The figure that the field reports, in percent."""
+        return self.measured.measures[self.measured.main]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What the second of two results of a Task has more than the first, in points of its main measure."""
+
+    task: str
+    main: str
+    first: float
+    second: float
+    low: float  # of the difference, 95 %
+    high: float
+    p: float  # two-sided; adjusted, where several Tasks are compared, for how many they are
+    better: int  # items, where the measure is a mean over them
+    worse: int
+
+    @property
+    def difference(self) -> float:
+        """Second less first."""
+        return self.second - self.first
+
+
+def write(result: Result, folder: Path) -> Path:
+    """Write a Result into a folder, by its Task's name. Returns: the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result.task.replace('/', '.')}.json"
+    part = path.with_name(f"{path.name}-{os.getpid()}.part")
+    with part.open("w", encoding="utf-8") as out:
+        json.dump(asdict(result), out, ensure_ascii=False)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(path)
+    return path
+
+
+def read(path: Path) -> Result:
+    """Read a Result. Raises: DataInvalid: the file holds none, or one of a newer searchkit."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        if table["format"] != FORMAT:
+            raise DataInvalid(f"{path} is of format {table['format']}, this searchkit reads {FORMAT}")
+        measured = Measured(**table.pop("measured"))
+        return Result(
+            measured=measured, **{one.name: table[one.name] for one in fields(Result) if one.name in table}
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataInvalid(f"{path} holds no result of searchkit eval: {error!r}") from error
+
+
+def read_all(path: Path) -> dict[str, Result]:
+    """The Results of a folder, or of one file, by Task. Raises: UsageError: there are none."""
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    found = {one.task: one for one in map(read, files)}
+    if not found:
+        raise UsageError(f"{path} holds no results", remedy="make some with: searchkit eval SET --out FOLDER")
+    return found
+
+
+def compare(first: Mapping[str, Result], second: Mapping[str, Result]) -> list[Difference]:
+    """Compare Task by Task what both have, over the same items; p adjusted after Holm for several Tasks.
+
+    Means over items are tested by randomisation, other measures by the share of bootstrap samples in which
+    the difference has the other sign. Raises: UsageError: no Task is in both, or its texts differ.
+    """
+    both = [task for task in first if task in second]
+    if not both:
+        raise UsageError(
+            f"no task is in both: {', '.join(first)}; and {', '.join(second)}",
+            remedy="evaluate the same sets with: searchkit eval SET --out FOLDER",
+        )
+    made = [_difference(first[task], second[task]) for task in both]
+    adjusted = statistics.holm([one.p for one in made])
+    return [_with_p(one, p) for one, p in zip(made, adjusted, strict=True)]
+
+
+def _difference(first: Result, second: Result) -> Difference:
+    one, other = first.measured, second.measured
+    if first.data != second.data or one.kind != other.kind or _length(one) != _length(other):
+        raise UsageError(
+            f"the results of '{first.task}' are of different texts or kinds of task",
+            remedy="evaluate both on the same files",
+        )
+    columns = one.items
+    if one.main in columns:  # a mean over items
+        before, after = np.asarray(columns[one.main]), np.asarray(other.items[one.main])
+        p = statistics.randomisation_p(before, after)
+        low, high = statistics.paired_interval(before, after)
+        better, worse = int((after > before).sum()), int((after < before).sum())
+    else:
+        low, high, p = _resampled(one, other)
+        better = worse = 0
+    return Difference(
+        task=first.task, main=one.main, first=first.main, second=second.main,
+        low=100 * low, high=100 * high, p=p, better=better, worse=worse,
+    )  # fmt: skip
+
+
+def _resampled(one: Measured, other: Measured, rounds: int = 2_000) -> tuple[float, float, float]:
+    """(low, high, p) of a difference of measures that are computed from all items together."""
+    measure = MEASURES[one.kind][one.main]
+    worth = np.asarray(one.items["worth"])
+    before, after = np.asarray(one.items["cosine"]), np.asarray(other.items["cosine"])
+
+    def more(rows: Int64Vector) -> float:
+        return measure(after[rows], worth[rows]) - measure(before[rows], worth[rows])
+
+    drawn = np.random.default_rng(0)
+    found = np.asarray([more(drawn.integers(0, len(worth), len(worth))) for _ in range(rounds)])
+    found = found[np.isfinite(found)]
+    if not len(found) or not found.any():
+        return 0.0, 0.0, 1.0
+    low, high = np.percentile(found, [2.5, 97.5])
+    against = min(int((found <= 0).sum()), int((found >= 0).sum()))
+    return float(low), float(high), min(1.0, 2 * (against + 1) / (len(found) + 1))
+
+
+def _length(one: Measured) -> int:
+    return len(next(iter(one.items.values()))) if one.items else 0
+
+
+def _with_p(one: Difference, p: float) -> Difference:
+    return Difference(**{**asdict(one), "p": p})
+
+
+def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The stable JSON form, without the items."""
+    return [
+        {
+            "task": one.task,
+            "kind": one.measured.kind,
+            "main": one.measured.main,
+            "score": one.main,
+            "low": one.measured.low,
+            "high": one.measured.high,
+            "measures": dict(one.measured.measures),
+            "counts": dict(one.measured.counts),
+            "model": one.model,
+            "instructions": dict(one.instructions),
+            "profile": one.profile,
+            "paper": one.paper,
+            "took_s": one.took_s,
+        }
+        for one in results
+    ]
