@@ -19,7 +19,8 @@ _PAGE = """<!doctype html>
 :root {{ color-scheme: light dark }}
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }}
 table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884 }}
+th, td {{ text-align: left; vertical-align: top }}
+th, td {{ padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884 }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
 code {{ white-space: pre-wrap }}
 img {{ max-width: 100%; background: #fff; border-radius: 4px }}
