@@ -8,7 +8,7 @@ from pathlib import Path
 
 from searchkit.embedding.embedder import MAX_INSTRUCTION_SHARE, SIDES
 from searchkit.embedding.families import CONFIGURED, PLAIN, Family, families
-from searchkit.embedding.prompts import prompt_notices, render, task_sentence
+from searchkit.embedding.prompts import deaf_sides, prompt_notices, render, task_sentence
 from searchkit.embedding.tokens import Tokens
 from searchkit.embedding.wording import Finding, Found, findings, made, sides
 from searchkit.errors import ProfileInvalid
@@ -75,8 +75,7 @@ class _Reader:
         yield from _window(profile, self.tokens, taken)
 
     def _ignored(self, profile: Profile) -> Found:
-        templates = [self.family.prompt.template(profile.task, side) for side in SIDES]
-        if any("{" in template for template in templates) or not _says_something(profile):
+        if len(deaf_sides(self.family, profile)) < len(SIDES) or not _says_something(profile):
             return  # one side without an Instruction is how some families were trained
         for notice in prompt_notices(self.family, profile, self.model):
             yield (
