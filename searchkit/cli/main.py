@@ -34,6 +34,7 @@ COMMANDS = {
         "Check that a Library is whole and its models still give its vectors.",
     ),
     "eval": ("searchkit.cli.evaluation", "Measure how good a model and its instructions are."),
+    "diff": ("searchkit.cli.diff", "Show what another profile, model or collection answers otherwise."),
     "profiles": ("searchkit.cli.profiles", "List, show, check and make instruction profiles."),
     "models": ("searchkit.cli.models", "List model families, show how a model takes instructions."),
 }
