@@ -178,16 +178,16 @@ def test_a_snapshot_that_is_gone_fails_and_the_model_is_still_tried(indexed, lib
 
 
 class Forgetful:
-    """An index that finds only so many of its rows."""
+    """An index that misses some of the nearest rows, and finds further ones in their place."""
 
     kind = "ivf"
 
-    def __init__(self, exact, promised, found):
-        self.promised_recall, self._exact, self._found = promised, exact, found
+    def __init__(self, exact, promised, missed):
+        self.promised_recall, self._exact, self._missed = promised, exact, missed
 
     def search(self, queries, k, **wanted):
-        found = self._exact.search(queries, k, **wanted)
-        return [Neighbours(one.ids[: self._found], one.scores[: self._found]) for one in found]
+        found = self._exact.search(queries, k + self._missed, **wanted)
+        return [Neighbours(one.ids[self._missed :], one.scores[self._missed :]) for one in found]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_recall_is_held_against_the_promise(
     opened = recovery.open_snapshot
 
     def forgetful(db, collection):
-        return Forgetful(opened(db, collection), promised, found)
+        return Forgetful(opened(db, collection), promised, 10 - found)
 
     monkeypatch.setattr(recovery, "open_snapshot", forgetful)
     monkeypatch.setattr(doctor, "QUESTIONS", 16)
