@@ -93,8 +93,12 @@ def lint_profiles(names: tuple[str, ...], model: str | None, as_json: bool) -> i
 
 
 def _verdict(profiles: int, errors: int, warnings: int) -> str:
-    looked_at = f"{profiles:,} profile{'s' if profiles != 1 else ''}"
-    return f"{looked_at}: " + (f"{errors:,} errors, {warnings:,} warnings" if errors or warnings else "clean")
+    found = f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}"
+    return f"{_counted(profiles, 'profile')}: {found if errors or warnings else 'clean'}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 @profiles_command.command("new")

@@ -20,7 +20,7 @@ def test_shipped_profiles_are_clean(searchkit):
 def test_an_error_ends_with_1_and_says_where(searchkit, tmp_path):
     code, out, err = searchkit("profiles", "lint", write(tmp_path / "bad.toml", BAD), "company-docs")
     assert (code, err) == (1, "")
-    assert "bad: error 'ending' at query.literal" in out and "2 profiles: 1 errors, 0 warnings" in out
+    assert "bad: error 'ending' at query.literal" in out and "2 profiles: 1 error, 0 warnings" in out
     assert (
         "found     'Represent the question': its last word runs" in out and "expected  ': ' at its end" in out
     )
