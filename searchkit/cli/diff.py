@@ -113,7 +113,8 @@ def _print(found: Difference, show: int) -> None:
 def _side(side: Compared) -> str:
     texts = ", ".join(f"{name} {text!r}" for name, text in side.instructions.items() if text)
     how = "passages embedded for this run" if side.embedded else "stored vectors"
-    return output.clean(f"{side.name}: {side.model}, {texts or 'no instruction'}; {how}")
+    name = side.name if side.name == side.model else f"{side.name}: {side.model}"
+    return output.clean(f"{name}, {texts or 'no instruction'}; {how}")
 
 
 def _print_moved(one: Moved) -> None:

@@ -8,7 +8,7 @@ to be kept for that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -79,6 +79,12 @@ def of_model(canaries: Canaries, open_model: Callable[[], Embedder]) -> Iterator
         return _model(collection, opened[0])
 
     first = guarded("model", collection.name, model)
+    if not opened:
+        back = (
+            f"put it back to '{collection.model}', or name its new place: "
+            f"searchkit index SOURCE -c {collection.name} --model DIR"
+        )
+        first = replace(first, expected="the collection's model", remedy=back)
     yield first
     if not opened:
         for name in OF_MODEL[1:]:
@@ -87,7 +93,7 @@ def of_model(canaries: Canaries, open_model: Callable[[], Embedder]) -> Iterator
                 status="fail",
                 collection=collection.name,
                 found="could not be checked: the model cannot be opened",
-                remedy=first.remedy,
+                remedy="see the check 'model'",
             )
         return
     embedder, profile = opened[0], Profile.from_dict(collection.profile)

@@ -122,7 +122,8 @@ def test_a_model_that_is_gone_fails_its_checks_and_the_others_go_on(library_fold
 
     report = examine(Library(library_folder, open_model=gone))
     assert wrong(report) == dict.fromkeys(OF_MODEL, "fail")
-    assert "no model" in by_name(report)["model"].found and by_name(report)["batch"].remedy == "put it back"
+    model = by_name(report)["model"]
+    assert "no model" in model.found and "searchkit index SOURCE -c company-docs --model DIR" in model.remedy
 
 
 def test_a_model_that_breaks_while_it_embeds_fails_that_check_only(indexed):
