@@ -6,7 +6,6 @@ import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from searchkit.arrays import Float32Matrix
 from searchkit.collection.query_pipeline import Candidate
 from searchkit.embedding.embedder import EmbeddedTexts
+from searchkit.embedding.families import Family, Prompt
 from searchkit.library.documents import StoredPassage
 from searchkit.profile import Profile, Side
 
@@ -30,7 +30,10 @@ class WordEmbedder:
 
     def __init__(self, model: str = "words", *, weights: str = "words-1", max_tokens: int = 256) -> None:
         self.model = model
-        self.family = SimpleNamespace(name="words")
+        self.family = Family(
+            name="words",
+            prompt=Prompt(document="{instruction}", query="{instruction}", symmetric="{instruction}"),
+        )
         self.max_tokens = max_tokens
         self.weights = weights
         self.texts: list[str] = []

@@ -29,8 +29,13 @@ COMMANDS = {
     "watch": ("searchkit.cli.watch", "Keep collections fresh while their files change."),
     "verify": ("searchkit.cli.library", "Check the database and the snapshots against each other."),
     "rebuild": ("searchkit.cli.library", "Write the snapshots anew from the stored vectors."),
+    "doctor": (
+        "searchkit.cli.doctor",
+        "Check that a Library is whole and its models still give its vectors.",
+    ),
     "eval": ("searchkit.cli.evaluation", "Measure how good a model and its instructions are."),
-    "profiles": ("searchkit.cli.profiles", "List, show and make instruction profiles."),
+    "diff": ("searchkit.cli.diff", "Show what another profile, model or collection answers otherwise."),
+    "profiles": ("searchkit.cli.profiles", "List, show, check and make instruction profiles."),
     "models": ("searchkit.cli.models", "List model families, show how a model takes instructions."),
 }
 

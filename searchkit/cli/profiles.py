@@ -1,4 +1,4 @@
-"""`searchkit profiles list|show|new`."""
+"""`searchkit profiles list|show|lint|new`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from searchkit.profile import Profile, profile_files, profiles_folder
 
 @click.group("profiles")
 def profiles_command() -> None:
-    """List, show and make instruction profiles."""
+    """List, show, check and make instruction profiles."""
 
 
 @profiles_command.command("list")
@@ -57,6 +57,48 @@ def show_profile(name: str, model: str | None, as_json: bool) -> None:
     click.echo(profile.to_toml())
     for side, text in rendered.items():
         click.echo(f"# {side} instruction, {before}: {text!r}")
+
+
+@profiles_command.command("lint")
+@click.argument("names", nargs=-1, metavar="[NAME|FILE]...")
+@click.option(
+    "--model", metavar="ID|DIR", help="Look also at what this model would read; no weights are read."
+)
+@options.json_option
+def lint_profiles(names: tuple[str, ...], model: str | None, as_json: bool) -> int:
+    """Look for mistakes in profiles, all that can be named where none is; exit code 1 where one has errors.
+
+    \b
+    searchkit profiles lint
+    searchkit profiles lint ./mine.toml --model intfloat/e5-base-v2
+    """
+    from dataclasses import asdict
+
+    from searchkit.embedding.lint import lint
+
+    looked_at = names or tuple(profile_files())
+    found = lint(looked_at, model)
+    errors = sum(one.severity == "error" for one in found)
+    if as_json:
+        output.print_json(
+            {"errors": errors, "profiles": len(looked_at), "model": model, "findings": [*map(asdict, found)]}
+        )
+    else:
+        for one in found:
+            where = f" at {one.where}" if one.where else ""
+            click.echo(f"{output.clean(one.profile)}: {one.severity} '{one.rule}'{where}")
+            click.echo(f"  found     {output.clean(one.found)}\n  expected  {output.clean(one.expected)}")
+        click.echo(_verdict(len(looked_at), errors, len(found) - errors))
+    return 1 if errors else 0
+
+
+def _verdict(profiles: int, errors: int, warnings: int) -> str:
+    found = f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}"
+    return f"{_counted(profiles, 'profile')}: {found if errors or warnings else 'clean'}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 @profiles_command.command("new")

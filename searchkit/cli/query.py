@@ -61,7 +61,7 @@ def query_command(
     if to_open is not None and queries is not None:
         raise click.UsageError("--open opens a hit of one query: give TEXT instead of --queries")
     result = print_results(
-        _queries(text, queries),
+        queries_of(text, queries),
         form,
         lambda query: library.query(query, **asked),
         lambda query: library.query_with_sentences(query, **asked),
@@ -72,7 +72,7 @@ def query_command(
         open_hit(result, to_open, lambda text: click.echo(clean(text), err=True))
 
 
-def _queries(text: str | None, file: str | None) -> list[str]:
+def queries_of(text: str | None, file: str | None) -> list[str]:
     """What is to be asked. Raises: click.UsageError: nothing, or twice; a line that is no query."""
     if (text is None) == (file is None):
         raise click.UsageError(

@@ -242,10 +242,10 @@ def empty_log(db: Database, wait_s: float) -> None:
         db.rows(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 
-def _require_space(db: Database) -> None:
-    """VACUUM writes the live pages to a temporary file, and from there into the log.
+def space_for_forgetting(db: Database) -> list[tuple[list[Path], int, int]]:
+    """Folders on each device, the bytes that VACUUM takes there for a while, and those that are free.
 
-    Raises: LibraryNotWritable: there is no room for them.
+    It writes the live pages to a temporary file, and from there into the log.
     """
     (pages,), (free,), (size,) = (
         db.rows(f"PRAGMA {name}")[0] for name in ("page_count", "freelist_count", "page_size")
@@ -254,8 +254,12 @@ def _require_space(db: Database) -> None:
     folders = {db.folder.stat().st_dev: [db.folder]}
     temporary = temporary_folder()
     folders.setdefault(temporary.stat().st_dev, []).append(temporary)
-    for shared in folders.values():
-        wanted, free_there = needed * len(shared), shutil.disk_usage(shared[0]).free
+    return [(shared, needed * len(shared), shutil.disk_usage(shared[0]).free) for shared in folders.values()]
+
+
+def _require_space(db: Database) -> None:
+    """Raise LibraryNotWritable if there is no room to write the database anew."""
+    for shared, wanted, free_there in space_for_forgetting(db):
         if free_there < wanted:
             raise LibraryNotWritable(
                 f"to forget, the database is written anew: that takes {wanted / 1e6:,.0f} MB for a while in "

@@ -355,6 +355,10 @@ class Library:
         """A Collection's model, open, in the precision of its vectors. Raises: ModelError."""
         return self._models.embedder(collection.model, collection.recipe.get("precision"))
 
+    def model(self, name: str) -> Embedder:
+        """Any model, open, in the precision that suits. Raises: ModelNotFound, ModelError."""
+        return self._models.embedder(name, None)
+
     def unstored(self, paths: Sequence[str | Path], collection: StoredCollection) -> Unstored:
         """Read, cut and embed files as for a Collection; nothing is stored. Raises: as read_unstored."""
         from searchkit.collection.unstored import read_unstored

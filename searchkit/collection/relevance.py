@@ -111,7 +111,7 @@ def calibrate(
 
     questions: (len(probes()), dim) float32, embedded under `instruction`.
     """
-    nearest = _nearest(db, collection, questions, snapshot)
+    nearest = nearest_of(db, collection, questions, snapshot)
     if not any(len(one.ids) for one in nearest):
         return None
     middle = float(np.median([one.scores[0] for one in nearest]))
@@ -149,9 +149,13 @@ def _held(passages: dict[int, StoredPassage], terms: Sequence[Sequence[Term]]) -
     }
 
 
-def _nearest(
+def nearest_of(
     db: Database, collection: StoredCollection, questions: Float32Matrix, snapshot: VectorIndex | None
 ) -> list[Neighbours]:
+    """The LOOKED_AT nearest passages of each question, by the snapshot and an exact scan of what it lacks.
+
+    questions: (n, dim) float32 rows of length 1; snapshot: None to scan all vectors of record.
+    """
     removed = vectors.removed_passages(db, collection.collection_id)
     found = [Neighbours(np.empty(0, np.int64), np.empty(0, np.float32))] * len(questions)
     published = catalogue.snapshot(db, collection.collection_id) if snapshot is not None else None

@@ -16,6 +16,7 @@ from searchkit.records import Hit
 
 if TYPE_CHECKING:
     from searchkit.collection.asking import Answer, Part
+    from searchkit.library.documents import StoredPassage
 
 # A sentence ends at a full stop, question or exclamation mark before a space or line end, or at a line end.
 _SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=\s|$)|[。！？]|$)", re.MULTILINE)
@@ -59,7 +60,7 @@ def _of_part(hits: Sequence[Hit], part: Part, query: str) -> list[str]:
     return nearest_sentences(hits, part.vector, partial(embedder.embed, instruction=instruction))
 
 
-def sentences(hit: Hit) -> list[str]:
+def sentences(hit: Hit | StoredPassage) -> list[str]:
     """The sentences of a passage that are long enough to show, or the whole of it where none is.
 
     Its own headings are no answer: they are shown above it.

@@ -7,6 +7,7 @@ import re
 from searchkit.embedding.families import CONFIGURED, Family
 from searchkit.profile import Instruction, Profile, Side
 
+BOTH: tuple[Side, ...] = ("document", "query")
 SLOT = re.compile(r"\{(instruction|task)\}")
 
 
@@ -28,14 +29,17 @@ def task_sentence(instruction: Instruction) -> str:
     return instruction.task_sentence or instruction.render().strip().rstrip(":;").rstrip()
 
 
+def deaf_sides(family: Family, profile: Profile) -> tuple[Side, ...]:
+    """The sides on which a family puts nothing of the Profile's Instructions before texts."""
+    return tuple(side for side in BOTH if not SLOT.search(family.prompt.template(profile.task, side)))
+
+
 def prompt_notices(family: Family, profile: Profile, model: str) -> tuple[str, ...]:
     """What to tell a user once about how far the model listens to the Profile's Instructions."""
-    sides: tuple[Side, ...] = ("document", "query")
-    templates = {side: family.prompt.template(profile.task, side) for side in sides}
-    deaf = [side for side in sides if not SLOT.search(templates[side])]
+    deaf = deaf_sides(family, profile)
     if not deaf:
         return ()
-    fixed = {side: render(family, profile, side) for side in sides if templates[side]}
+    fixed = {side: text for side in BOTH if (text := family.prompt.template(profile.task, side))}
     if len(deaf) == 1:
         return (
             f"{model} takes no Instruction for the {deaf[0]} side: that of profile '{profile.name}' "
