@@ -1,4 +1,4 @@
-"""Classifiers against labels that people gave: how often right, how well calibrated, and silent where they should be.
+"""Classifiers against labels that people gave: how often right, how well calibrated, when silent.
 
     SEARCHKIT_SHARED=... python -m benchmarks.classification [--save]
 
@@ -12,7 +12,7 @@ texts to learn from (half, at most 6,000) and texts to be asked (the rest, at mo
   those answers are right.
 - texts of the other four sets, 300 of each: how many get no answer, because they are unlike what was learnt
   or by their probability, and how many are held back by the probability alone.
-- MTEB's protocol: eight texts of each label to learn from, the rest to be asked; five times, where MTEB takes ten.
+- MTEB's protocol: eight texts of each label to learn from, the rest to be asked; five times, MTEB takes ten.
 """
 
 from __future__ import annotations

@@ -13,14 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from searchkit.analysis import classified_texts as labelling
 from searchkit.analysis.classified_fields import read_collection
 from searchkit.analysis.classified_texts import Conflict, Labelled
 from searchkit.analysis.classifier import Judged, judge
 from searchkit.analysis.classifier_fitting import Measured, fit
-from searchkit.arrays import Float32Matrix
+from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.collection.library import NO_PATIENCE, Library, Patience
 from searchkit.collection.recipe import differences, recipe_of
 from searchkit.collection.refresh import place_of
@@ -29,6 +27,7 @@ from searchkit.library import classifiers as store
 from searchkit.library import collections as catalogue
 from searchkit.library import documents
 from searchkit.library.classifiers import Head, StoredClassifier
+from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database, exists
 from searchkit.library.documents import StoredPassage
 from searchkit.library.filter_grammar import Filter, parse_filter
@@ -106,7 +105,7 @@ class Prediction:
     probability: float  # of the guess
     held_back: str  # '', 'improbable', or 'unlike': unlike everything that was learnt
     likeness: float  # cosine to the nearest class's mean
-    probabilities: Mapping[str, float] = field(default_factory=dict)
+    probabilities: Mapping[str, float] = field(default_factory=dict)  # of all classes, where asked for
     passage: StoredPassage | None = None  # where it was not given but stored
 
 
@@ -244,12 +243,14 @@ def predict(
     texts: Sequence[str],
     *,
     abstain: Abstain | float = "auto",
+    proba: bool = False,
     on_progress: OnProgress | None = None,
 ) -> list[Prediction]:
     """Classify texts, embedded under the very recipe that the classifier was trained with.
 
     abstain: 'auto' to hold back what is less probable than the precision promised takes, or unlike
-    everything learnt; a probability in place of that measured one; 'never' to hold back nothing.
+    everything learnt; a probability in place of that measured one; 'never' to hold back nothing. proba: say
+    how probable each class is.
     Raises: UsageError: there is no such classifier, or a text is empty. RecipeMismatch: its model is another
     now. ModelError, LibraryError.
     """
@@ -268,7 +269,7 @@ def predict(
     plain = [labelling.plain(text) for text in texts]
     vectors, _ = labelling.embedded(embedder, profile, plain, partial(on_progress or _quiet, "embedding"))
     judged = judge(found.head, vectors, threshold=threshold, always=always)
-    return [_prediction(found.head, judged, row, text) for row, text in enumerate(texts)]
+    return [_prediction(found.head, judged, row, text, proba=proba) for row, text in enumerate(texts)]
 
 
 def predict_collection(
@@ -278,6 +279,7 @@ def predict_collection(
     *,
     where: Filter | str = "",
     abstain: Abstain | float = "auto",
+    proba: bool = False,
 ) -> list[Prediction]:
     """Classify the passages of a Collection that a filter allows, by their stored vectors.
 
@@ -287,29 +289,30 @@ def predict_collection(
     found = show(library, name)
     threshold, always = _threshold(found.head, abstain)
     wanted = parse_filter(where) if isinstance(where, str) and where else where
+    predictions: list[Prediction] = []
     with library.reading(collection) as (db, chosen):
         _require_same(found, chosen.recipe, f"collection '{chosen.name}'")
-        record = CollectionVectors(db, chosen.collection_id, chosen.recipe_id, chosen.dim)
-        if isinstance(wanted, str):
-            ids, vectors = _joined(record.blocks(), chosen.dim)
-        else:
-            ids, vectors = record.of(allowed_passages(db, chosen.collection_id, wanted, now=time.time()))
-        passages: dict[int, StoredPassage] = {}
-        for start in range(0, len(ids), TOGETHER):
-            some = documents.passages(db, ids[start : start + TOGETHER].tolist())
-            passages.update((one.passage_id, one) for one in some)
-    labelling.require_directions(chosen.name, vectors)
-    judged = judge(found.head, vectors, threshold=threshold, always=always)
-    return [
-        _prediction(found.head, judged, row, passages[passage_id].text, passages[passage_id])
-        for row, passage_id in enumerate(ids.tolist())
-    ]
+        for ids, vectors in _blocks(db, chosen, wanted):
+            labelling.require_directions(chosen.name, vectors)
+            judged = judge(found.head, vectors, threshold=threshold, always=always)
+            passages = {one.passage_id: one for one in documents.passages(db, ids.tolist())}
+            for row, passage_id in enumerate(ids.tolist()):
+                one = passages[passage_id]
+                predictions.append(_prediction(found.head, judged, row, one.text, proba=proba, passage=one))
+    return predictions
 
 
-def _joined(blocks: Iterator[tuple[Any, Float32Matrix]], dim: int) -> tuple[Any, Float32Matrix]:
-    parts = list(blocks)
-    ids = np.concatenate([np.empty(0, dtype=np.int64), *(ids for ids, _ in parts)])
-    return ids, np.concatenate([np.empty((0, dim), dtype=np.float32), *(rows for _, rows in parts)])
+def _blocks(
+    db: Database, collection: StoredCollection, wanted: Filter | str
+) -> Iterator[tuple[Int64Vector, Float32Matrix]]:
+    """Ids and vectors of the passages that a filter allows, by id; '' allows all."""
+    record = CollectionVectors(db, collection.collection_id, collection.recipe_id, collection.dim)
+    if isinstance(wanted, str):
+        yield from record.blocks()
+        return
+    ids = allowed_passages(db, collection.collection_id, wanted, now=time.time())
+    for start in range(0, len(ids), TOGETHER):
+        yield record.of(ids[start : start + TOGETHER])
 
 
 def _threshold(head: Head, abstain: Abstain | float) -> tuple[float | None, bool]:
@@ -336,7 +339,7 @@ def _require_same(found: StoredClassifier, asked: Mapping[str, str], what: str) 
 
 
 def _prediction(
-    head: Head, judged: Judged, row: int, text: str, passage: StoredPassage | None = None
+    head: Head, judged: Judged, row: int, text: str, *, proba: bool, passage: StoredPassage | None = None
 ) -> Prediction:
     guess = head.classes[judged.best[row]]
     held_back = "" if judged.sure[row] else "improbable"
@@ -349,7 +352,9 @@ def _prediction(
         probability=float(judged.probabilities[row, judged.best[row]]),
         held_back=held_back,
         likeness=float(judged.likeness[row]),
-        probabilities=dict(zip(head.classes, judged.probabilities[row].tolist(), strict=True)),
+        probabilities=dict(zip(head.classes, judged.probabilities[row].tolist(), strict=True))
+        if proba
+        else {},
         passage=passage,
     )
 

@@ -160,7 +160,7 @@ def predict_command(name: str, texts: tuple[str, ...], library: Library, form: s
     if asked["collection"] is not None:
         where: Filter | str = asked["where"]
         found = classifying.predict_collection(
-            library, name, asked["collection"], where=where, abstain=asked["abstain"]
+            library, name, asked["collection"], where=where, abstain=asked["abstain"], proba=asked["proba"]
         )
     else:
         wanted: Sequence[str] = texts
@@ -168,7 +168,7 @@ def predict_command(name: str, texts: tuple[str, ...], library: Library, form: s
             wanted, failed = _texts_of(asked["file"], asked["text_field"])
         with _progress() as on_progress:
             found = classifying.predict(
-                library, name, wanted, abstain=asked["abstain"], on_progress=on_progress
+                library, name, wanted, abstain=asked["abstain"], proba=asked["proba"], on_progress=on_progress
             )
     lists.say_rows_left_out(failed)
     lists.print_predictions(name, found, form, proba=asked["proba"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from searchkit.library.classifiers import StoredClassifier
     from searchkit.records import Failure
 
+ROWS_SHOWN = 100  # of predictions in a table
 SHOWN = 20  # rows, classes or texts of a kind; the rest is counted
 TEXT_SHOWN = 60  # characters
 FEW = 10  # texts of a class: from there on its figures say something
@@ -75,7 +77,11 @@ def _print_figures(found: Mapping[str, Any]) -> None:
         ("calibration error", f"{ece[1]:.3f}", f"{ece[0]:.3f} before calibration"),
         ("log loss", f"{loss[1]:.3f}", f"{loss[0]:.3f} before calibration"),
         (f"at precision {choice['precision']:g}", *_reached(found["reach"])),
-        *((f"at precision {one:g}", *_reached(reach)) for one, reach in found["reaches"]),
+        *(
+            (f"at precision {one:g}", *_reached(reach))
+            for one, reach in found["reaches"]
+            if one != choice["precision"]
+        ),
     ):
         shown.add_row(*map(Text, row))
     out.print(shown)
@@ -167,6 +173,7 @@ def _print_table(found: Sequence[Prediction], proba: bool) -> None:
     from rich.text import Text
 
     stored = any(one.passage for one in found)
+    every, found = found, found[:ROWS_SHOWN]
     shown = output.table("label", "probability", "best guess", *(["document"] if stored else []), "text")
     for one in found:
         label = HELD_BACK[one.held_back] if one.held_back else output.clean(one.guess)
@@ -181,8 +188,11 @@ def _print_table(found: Sequence[Prediction], proba: bool) -> None:
     out = output.console()
     if found:
         out.print(shown)
-    said = sum(one.label is not None for one in found)
-    out.print(Text(f"{said:,} of {len(found):,} answered", style="dim"))
+    if len(every) > len(found):
+        out.print(Text(f"and {len(every) - len(found):,} more; see all with --format csv or --jsonl"))
+    said = Counter(output.clean(one.label) for one in every if one.label is not None)
+    by_label = "".join(f" · {label} {count:,}" for label, count in said.most_common(SHOWN))
+    out.print(Text(f"{said.total():,} of {len(every):,} answered{by_label}", style="dim"))
 
 
 def _short(text: str) -> str:

@@ -75,9 +75,9 @@ def put(tx: Transaction, made: StoredClassifier) -> None:
         "threshold": head.threshold,
         "precision": head.precision,
     }
-    tx.run("DELETE FROM classifiers WHERE name = ?", (made.name,))
     tx.run(
-        f"INSERT INTO classifiers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"""INSERT OR REPLACE INTO classifiers ({_COLUMNS})
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             made.name,
             made.origin.collection_id,
