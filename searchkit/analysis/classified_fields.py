@@ -118,7 +118,7 @@ def _names_of(db: Database, collection: StoredCollection, field: str) -> tuple[t
     """Names in the metadata that a field means, folded, and whether it is the Document's kind."""
     bare = field.removeprefix(METADATA_PREFIX)
     known = metadata_names(db, collection.collection_id)
-    if (own := FIELDS.get(field)) is not None and own.kind == KIND:
+    if (own := FIELDS.get(field.casefold())) is not None and own.kind == KIND:
         return (), True
     wanted = own.source if own is not None and own.kind == METADATA else (bare,)
     names = tuple(fold(one) for one in wanted if not isinstance(wanted, str))
