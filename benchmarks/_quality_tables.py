@@ -69,6 +69,43 @@ def clustering(found: Figures) -> str:
     )
 
 
+def classification(found: Figures) -> str:
+    """By set: accuracy, calibration and loss of each way; silence; few labelled texts."""
+    rows = []
+    for name, one in found["sets"].items():
+        for way, scores in one["ways"].items():
+            measures = (("accuracy", 1), ("calibration_error", 1), ("log_loss", 2))
+            cells = (
+                f"{scores[key]['mean']:.{digits}f} ± {scores[key]['sd']:.{digits}f}"
+                for key, digits in measures
+            )
+            rows.append((name, way, *cells))
+    said = ("answered", "right", "own unlike", "foreign unanswered", "foreign improbable")
+    silence = [
+        (name, *(f"{one['silence'][key]['mean']:.1f} %" if one["silence"] else "none" for key in said))
+        for name, one in found["sets"].items()
+    ]
+    few = [
+        (name, *(f"{score['mean']:.1f} ± {score['sd']:.1f}" for score in one["mteb"].values()))
+        for name, one in found["sets"].items()
+    ]
+    head = (
+        "set",
+        "answered",
+        "of these right",
+        "held back as unlike",
+        "foreign texts held back",
+        "by probability alone",
+    )
+    return "\n\n".join(
+        (
+            table(("set", "way", "accuracy", "calibration error", "log loss"), rows),
+            table(head, silence),
+            table(("set", *(f"accuracy, {way}" for way in next(iter(found["sets"].values()))["mteb"])), few),
+        )
+    )
+
+
 def relevance(found: Figures) -> str:
     """Verdicts by set, and nDCG@10 of several Collections together."""
     said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")

@@ -70,6 +70,11 @@ def _print(done: Forgotten) -> None:
         click.echo(f"Nothing is held of '{done.document}' any more.")
     if done.shared:
         click.echo(f"  {done.shared:,} of the passages are also held by other documents: their text stays.")
+    if done.classifiers:
+        names = ", ".join(output.clean(name) for name in done.classifiers)
+        click.echo(
+            f"  Deleted with it what was trained from it: {names}; searchkit classify train makes them anew."
+        )
     proof = done.proof
     searched = f"{proof.files:,} files, {proof.bytes / 1e6:,.1f} MB, for {proof.pieces:,} pieces of it"
     but = f" but {proof.elsewhere:,} that other documents hold, too" if proof.elsewhere else ""

@@ -31,7 +31,7 @@ from searchkit.errors import (
     UsageError,
     near_names,
 )
-from searchkit.library import clusters, forgotten, fulltext, lock, vectors
+from searchkit.library import classifiers, clusters, forgotten, fulltext, lock, vectors
 from searchkit.library import collections as catalogue
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import BUSY_MS, Database, temporary_folder
@@ -80,6 +80,7 @@ class Forgotten:
     shared: int
     proof: Proof
     took_s: float
+    classifiers: tuple[str, ...] = ()  # that were trained from what is gone, and went with it
 
 
 def look_up(db: Database, document: str, collection: StoredCollection | None) -> list[Held]:
@@ -148,6 +149,7 @@ def forget(
     started = time.perf_counter()
     files = look_up(db, document, collection) if document is not None else []
     _require_space(db)
+    trained = classifiers.names(db)
     erased = begin(db, files, everywhere=collection is None) if files else NOTHING
     proof = finish(db, wait_s)
     return Forgotten(
@@ -157,6 +159,7 @@ def forget(
         passages=erased.passages,
         shared=erased.shared,
         proof=proof,
+        classifiers=tuple(sorted({*trained} - {*classifiers.names(db)})),
         took_s=round(time.perf_counter() - started, 3),
     )
 
@@ -183,6 +186,7 @@ def finish(db: Database, wait_s: float) -> Proof:
         raise LibraryBusy(f"another process holds {left[0]} open, an old snapshot", remedy=AGAIN)
     with db.transaction() as tx:
         clusters.delete_outdated(tx)
+        classifiers.delete_outdated(tx)
         fulltext.optimize(tx)
     _require_space(db)
     db.rows("VACUUM")

@@ -30,9 +30,9 @@ from searchkit.errors import (
     SearchkitError,
     UsageError,
 )
+from searchkit.library import classifiers, fulltext
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
-from searchkit.library import fulltext
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database, exists
 from searchkit.profile import Profile
@@ -272,6 +272,11 @@ class Library:
             recovery.sweep(db)
             return sum(one.files for one in gone)
 
+    def trained_from(self, collection: str) -> list[str]:
+        """The names of the classifiers trained from a Collection, which go when it is removed."""
+        with self.reading(collection) as (db, chosen):
+            return classifiers.names_of(db, chosen.collection_id)
+
     def held(self, document: str, *, collection: str | None = None) -> tuple[tuple[str, ...], int]:
         """Which Collections hold a Document or file, and how many passages of it.
 
@@ -314,6 +319,7 @@ class Library:
         with Database.read(self.folder) as db, db.one_state():
             chosen = [named(db, collection)] if collection else catalogue.collections(db)
             found = db.problems() + fulltext.problems(db) + forgetting.problems(db)
+            found += classifiers.problems(db)
             for one in chosen:
                 found += recovery.problems(db, one)
             return found
@@ -354,6 +360,16 @@ class Library:
     def embedder(self, collection: StoredCollection) -> Embedder:
         """A Collection's model, open, in the precision of its vectors. Raises: ModelError."""
         return self._models.embedder(collection.model, collection.recipe.get("precision"))
+
+    def opened(self, model: str, space: str | None) -> Embedder:
+        """A model, its vectors of this precision class, None for any. Raises: ModelNotFound, ModelError."""
+        return self._models.embedder(model, space)
+
+    @contextmanager
+    def written(self, *, patience: Patience = NO_PATIENCE) -> Iterator[Database]:
+        """The database with its lock, made where there is none; closed afterwards. Raises: LibraryBusy."""
+        with self._write(patience) as db:
+            yield db
 
     def unstored(self, paths: Sequence[str | Path], collection: StoredCollection) -> Unstored:
         """Read, cut and embed files as for a Collection; nothing is stored. Raises: as read_unstored."""

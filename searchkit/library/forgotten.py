@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from searchkit.library import clusters
+from searchkit.library import classifiers, clusters
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library.database import Database, Row, Transaction
@@ -186,6 +186,7 @@ def erase(tx: Transaction, files: Sequence[Held], *, everywhere: bool) -> Erased
                 sample.add(value)
     marks = [mark for one in files for mark in _marks(tx, key, one)]
     for collection_id in sorted({one.collection_id for one in files}):
+        classifiers.delete_of(tx, collection_id)
         clusters.delete(tx, collection_id)  # a name may be a word of the text, a centroid be its vector
     for one in files:
         if one.whole:

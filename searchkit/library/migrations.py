@@ -166,6 +166,30 @@ def m008_clusters(tables: Tables) -> None:
     )
 
 
+def m009_classifiers(tables: Tables) -> None:
+    """What tells labelled texts apart, and which vectors it reads."""
+    tables.execute(
+        """CREATE TABLE classifiers (
+             classifier_id   INTEGER PRIMARY KEY,
+             name            TEXT    NOT NULL UNIQUE,
+             collection_id   INTEGER REFERENCES collections ON DELETE CASCADE,  -- NULL: trained from a file
+             passages        INTEGER NOT NULL,  -- that the Collection had then
+             last_passage_id INTEGER NOT NULL,
+             origin          TEXT    NOT NULL,  -- for people
+             profile         TEXT    NOT NULL,  -- JSON of the whole Profile
+             model           TEXT    NOT NULL,
+             recipe          TEXT    NOT NULL,  -- JSON, as recipes.fields, whose rows may go
+             dim             INTEGER NOT NULL,
+             classes         TEXT    NOT NULL,  -- JSON list
+             decision        TEXT    NOT NULL,  -- JSON: temperature, floor, threshold, precision
+             figures         TEXT    NOT NULL,  -- JSON: what was measured; no text
+             weights         BLOB    NOT NULL,  -- classes x dim float64, little-endian
+             intercepts      BLOB    NOT NULL,  -- classes float64
+             means           BLOB    NOT NULL   -- classes x dim float32
+           )"""
+    )
+
+
 MIGRATIONS = (
     m001_first_schema,
     m002_snapshots_are_tuned,
@@ -175,6 +199,7 @@ MIGRATIONS = (
     m006_calibrations,
     m007_duplicate_decisions,
     m008_clusters,
+    m009_classifiers,
 )
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
 

@@ -24,7 +24,8 @@ def test_json_has_the_promised_form(searchkit, docs):
     code, out, _ = searchkit("forget", "laptop.md", "--yes", "--json")
     done = json.loads(out)
     assert code == 0
-    assert list(done) == ["document", "collections", "documents", "passages", "shared", "proof", "took_s"]
+    told = ["document", "collections", "documents", "passages", "shared", "proof", "took_s", "classifiers"]
+    assert list(done) == told
     assert list(done["proof"]) == ["files", "bytes", "pieces", "elsewhere", "snapshots"]
     assert (done["collections"], done["passages"], done["shared"]) == (["company-docs"], 1, 1)
 

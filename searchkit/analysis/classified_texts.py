@@ -1,0 +1,304 @@
+"""Labelled texts of a file, and labelled vectors as examples: what belongs together, what is left out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchkit.analysis.classifier_fitting import Examples
+from searchkit.arrays import BoolVector, Float32Matrix, Int64Vector
+from searchkit.collection.recipe import recipe_of
+from searchkit.documents.table import table_rows
+from searchkit.embedding.embedder import Embedder
+from searchkit.errors import LibraryDamaged, ModelError, UsageError, near_names
+from searchkit.library.classifiers import Origin
+from searchkit.profile import Profile
+from searchkit.records import Failure
+
+LEAST = 2  # different texts of a class: one to learn from while the other is asked
+UNIT_TOLERANCE = 1e-3
+SHOWN = 12  # names in an error
+CONFLICTS_KEPT = 1_000
+TOGETHER = 1_024  # texts embedded at a time
+
+OnEmbedded = Callable[[int, int], None]  # told how many texts of how many are embedded
+
+
+class NotOne(Exception):
+    """A value is no single label; says what was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A text with differing labels. where: lines of the file, or Documents."""
+
+    text: str
+    labels: tuple[str, ...]
+    where: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """Labelled vectors and what is to be told of them. vectors: (n, dim); labels: n; groups: (n,)."""
+
+    vectors: Float32Matrix
+    labels: Sequence[str]
+    groups: Int64Vector
+    origin: Origin
+    profile: Profile
+    recipe: Mapping[str, str]
+    repeated: int = 0
+    conflicts: tuple[Conflict, ...] = ()
+    unlabelled: int = 0
+    failed: tuple[Failure, ...] = ()
+    truncated: int = 0
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """Texts with labels, the line of each, and the rows that could not be used."""
+
+    rows: Sequence[tuple[str, str]]
+    lines: Sequence[int]
+    failed: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouped:
+    """Rows of a file as examples."""
+
+    vectors: Float32Matrix
+    labels: Sequence[str]
+    groups: Int64Vector
+    repeated: int
+    conflicts: tuple[Conflict, ...]
+
+
+# -------------------------------------------------------------------- files
+
+
+def read_file(path: Path, label_field: str, text_field: str) -> ReadFile:
+    """The labelled rows of a file. Raises: UsageError: it cannot be read, or has no such fields."""
+    failed: list[Failure] = []
+    rows, lines, known = [], [], Counter[str]()
+    for row in table_rows(path, failed.append):
+        known.update(map(str, row.fields))
+        try:
+            text = _text(row.value(text_field), text_field)
+            label = label_of(row.value(label_field))
+            if label is None:
+                raise NotOne(f"has no '{label_field}'")
+        except NotOne as found:
+            failed.append(Failure(document=f"{path.name}, line {row.line}", reason=str(found)))
+            continue
+        rows.append((text, label))
+        lines.append(row.line)
+    if not rows:
+        raise _no_rows(path, (label_field, text_field), known, failed)
+    return ReadFile(rows, lines, tuple(failed))
+
+
+def read_texts(path: Path, text_field: str) -> tuple[list[str], tuple[Failure, ...]]:
+    """The texts of a file's rows. Raises: UsageError: it cannot be read, or has no such field."""
+    failed: list[Failure] = []
+    texts, known = [], Counter[str]()
+    for row in table_rows(path, failed.append):
+        known.update(map(str, row.fields))
+        try:
+            texts.append(_text(row.value(text_field), text_field))
+        except NotOne as found:
+            failed.append(Failure(document=f"{path.name}, line {row.line}", reason=str(found)))
+    if not texts:
+        raise _no_rows(path, (text_field,), known, failed)
+    return texts, tuple(failed)
+
+
+def _no_rows(
+    path: Path, wanted: Sequence[str], known: Mapping[str, int], failed: Sequence[Failure]
+) -> UsageError:
+    for name in wanted:
+        if known and name not in known and "." not in name:
+            option = {"text": "--text-field", "label": "--label-field"}
+            which = option["text" if name == wanted[-1] else "label"]
+            names = list(known)
+            return UsageError(
+                f"{path.name} has no field '{name}'{near_names(name, names)}",
+                remedy=f"name the right one with {which}; there are: {', '.join(names[:SHOWN])}"
+                " (the first line of a CSV file names its columns)",
+            )
+    first = f"; the first: {failed[0].document} {failed[0].reason}" if failed else ""
+    return UsageError(
+        f"{path.name} holds no row that can be used{first}",
+        remedy=f"expected rows with {' and '.join(repr(name) for name in wanted)}",
+    )
+
+
+def plain(text: str) -> str:
+    """A text as it is embedded: as the readers of tables give it."""
+    return text.strip().encode("utf-8", "replace").decode("utf-8")
+
+
+def _text(value: Any, name: str) -> str:
+    if value is None:
+        raise NotOne(f"has no '{name}'")
+    if not isinstance(value, str):
+        raise NotOne(f"'{name}' is a JSON {_kind(value)}, expected a text")
+    if not (text := plain(value)):
+        raise NotOne(f"'{name}' is empty")
+    return text
+
+
+def label_of(value: Any) -> str | None:
+    """A value as a label: numbers and truth values as JSON writes them, of a list its only member.
+
+    Returns: None where there is none. Raises: NotOne: there are several, or it is no plain value.
+    """
+    if isinstance(value, list):
+        members = {one for one in map(label_of, value) if one is not None}
+        if len(members) > 1:
+            raise NotOne(f"has {len(members)} labels, expected one: a text belongs to one class")
+        return next(iter(members), None)
+    if isinstance(value, Mapping):
+        raise NotOne("has an object as its label, expected a text")
+    if value is None or value != value:  # NaN
+        return None
+    text = value if isinstance(value, str) else json.dumps(value)
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split()) or None
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "truth value", int: "number", float: "number", list: "list", dict: "object"}
+    return names.get(type(value), type(value).__name__)
+
+
+def grouped(read: ReadFile, texts: Sequence[str], vectors: Float32Matrix) -> Grouped:
+    """Rows with their vectors; all rows of one text, but for case and blanks, are one group.
+
+    texts: the different texts, in the order of `vectors`.
+    """
+    row_of = {text: row for row, text in enumerate(texts)}
+    group_of: dict[str, int] = {}
+    groups = [group_of.setdefault(" ".join(text.split()).casefold(), len(group_of)) for text, _ in read.rows]
+    held: dict[int, list[int]] = {}
+    for at, group in enumerate(groups):
+        held.setdefault(group, []).append(at)
+    several = [rows for rows in held.values() if len(rows) > 1]
+    conflicts = [
+        Conflict(
+            text=read.rows[rows[0]][0],
+            labels=labels,
+            where=tuple(f"line {read.lines[row]}" for row in rows),
+        )
+        for rows in several
+        if len(labels := tuple(dict.fromkeys(read.rows[row][1] for row in rows))) > 1
+    ]
+    return Grouped(
+        vectors=vectors[[row_of[text] for text, _ in read.rows]],
+        labels=[label for _, label in read.rows],
+        groups=np.array(groups, dtype=np.int64),
+        repeated=len(several),
+        conflicts=tuple(conflicts[:CONFLICTS_KEPT]),
+    )
+
+
+def embedded_file(
+    read: ReadFile, embedder: Embedder, profile: Profile, told: str, on_embedded: OnEmbedded
+) -> Labelled:
+    """The rows of a file with their vectors. told: what the file and its field are called."""
+    texts = list(dict.fromkeys(text for text, _ in read.rows))
+    vectors, truncated = embedded(embedder, profile, texts, on_embedded)
+    found = grouped(read, texts, vectors)
+    return Labelled(
+        vectors=found.vectors,
+        labels=found.labels,
+        groups=found.groups,
+        origin=Origin(told=told),
+        profile=profile,
+        recipe=recipe_of(embedder, profile),
+        repeated=found.repeated,
+        conflicts=found.conflicts,
+        failed=read.failed,
+        truncated=truncated,
+        notices=embedder.notices_for(profile),
+    )
+
+
+def embedded(
+    embedder: Embedder, profile: Profile, texts: Sequence[str], on_embedded: OnEmbedded
+) -> tuple[Float32Matrix, int]:
+    """Vectors of texts under the one Instruction of both sides, and how many texts were cut.
+
+    Raises: ModelError: a vector is no direction.
+    """
+    instruction = embedder.instruction_for(profile, "document")
+    vectors = np.empty((len(texts), embedder.dim), dtype=np.float32)
+    truncated = 0
+    for start in range(0, len(texts), TOGETHER):
+        some = embedder.embed_counted(texts[start : start + TOGETHER], instruction)
+        vectors[start : start + TOGETHER] = some.vectors
+        truncated += int(some.truncated.sum())
+        on_embedded(min(start + TOGETHER, len(texts)), len(texts))
+    if (odd := directionless(vectors)).any():
+        raise ModelError(
+            f"'{embedder.model}' gave {int(odd.sum()):,} vectors that are not of length 1",
+            remedy="use another model: --model",
+        )
+    return vectors, truncated
+
+
+# -------------------------------------------------------------------- examples
+
+
+def directionless(vectors: Float32Matrix) -> BoolVector:
+    """Which vectors are not of length 1; those that hold NaN are not."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    odd: BoolVector = ~(np.abs(lengths - 1) <= UNIT_TOLERANCE)
+    return odd
+
+
+def require_directions(name: str, vectors: Float32Matrix) -> None:
+    """Raise LibraryDamaged unless all vectors are of length 1; NaN is not."""
+    odd = directionless(vectors)
+    if odd.any():
+        raise LibraryDamaged(
+            f"{int(odd.sum()):,} vectors of '{name}' are no directions, expected a length of 1",
+            remedy=f"see which: searchkit verify {name}",
+        )
+
+
+def require_classes(labels: Sequence[str], field: str) -> None:
+    """Raise UsageError unless there are two classes."""
+    if len(found := set(labels)) < 2:
+        raise UsageError(
+            f"all {len(labels):,} have the same '{field}': {next(iter(found), 'none')!r}",
+            remedy="expected at least two classes to tell apart",
+        )
+
+
+def examples_of(found: Labelled) -> tuple[Examples, tuple[tuple[str, int], ...]]:
+    """Examples of the classes with enough different texts, and the classes that are left out.
+
+    Raises: UsageError: fewer than two are left.
+    """
+    pairs = set(zip(found.labels, found.groups.tolist(), strict=True))
+    sizes = Counter(label for label, _ in pairs)
+    classes = tuple(sorted(label for label, size in sizes.items() if size >= LEAST))
+    left_out = tuple(sorted((label, size) for label, size in sizes.items() if size < LEAST))
+    if len(classes) < 2:
+        shown = ", ".join(label[:40] for label, _ in left_out[:SHOWN])
+        raise UsageError(
+            f"{len(classes)} of {len(sizes):,} classes have {LEAST} different texts or documents, expected "
+            f"two such; too few have: {shown}{' ...' if len(left_out) > SHOWN else ''}",
+            remedy="label more texts of each class, or name another field",
+        )
+    number = {label: row for row, label in enumerate(classes)}
+    kept = [row for row, label in enumerate(found.labels) if label in number]
+    labels = np.array([number[found.labels[row]] for row in kept], dtype=np.int64)
+    return Examples(found.vectors[kept], labels, found.groups[kept], classes), left_out

@@ -1,0 +1,384 @@
+"""Classifiers in a Library: trained, asked, refused, forgotten."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from searchkit.analysis import classifying
+from searchkit.analysis.classified_texts import NotOne, label_of
+from searchkit.analysis.classifying import FromCollection, FromFile, Wanted
+from searchkit.collection.library import Library
+from searchkit.errors import FilterInvalid, LibraryBusy, LibraryDamaged, RecipeMismatch, UsageError
+from searchkit.library import classifiers as store
+from tests.collection.conftest import write
+from tests.fakes import WordEmbedder
+
+LEAVE = "Parental leave lasts fourteen weeks at full pay, case {}"
+INVOICE = "The supplier's invoice was settled late by our bank, case {}"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Thirty texts of two teams."""
+    rows = [{"text": (LEAVE, INVOICE)[n % 2].format(n), "label": ("hr", "finance")[n % 2]} for n in range(30)]
+    return write(tmp_path / "labelled.jsonl", "\n".join(map(json.dumps, rows)))
+
+
+@pytest.fixture
+def indexed(library, tmp_path):
+    """Ten Documents of each team, with two passages each."""
+    for n in range(20):
+        team, text = (("hr", LEAVE), ("finance", INVOICE))[n % 2]
+        body = f"---\nteam: {team}\n---\n# One\n\n{text.format(n) * 15}\n\n# Two\n\n{text.format(-n) * 15}\n"
+        write(tmp_path / "docs" / f"{n}.md", body)
+    library.index([tmp_path / "docs"])
+    return library
+
+
+def train(library, labelled, name="teams", **wanted):
+    return classifying.train(library, name, FromFile(path=labelled), wanted=Wanted(**wanted))
+
+
+def train_stored(library, name="teams", field="team", **wanted):
+    return classifying.train(library, name, FromCollection(field=field), wanted=Wanted(**wanted))
+
+
+def test_labelled_texts_make_a_classifier_that_a_later_process_asks(library, labelled, library_folder):
+    report = train(library, labelled)
+    assert (report.texts, report.measured.accuracy, report.left_out) == (30, 1, ())
+    later = Library(library_folder, open_model=WordEmbedder)
+    found = classifying.predict(later, "teams", [LEAVE.format("x"), INVOICE.format("y")], proba=True)
+    assert [one.label for one in found] == ["hr", "finance"]
+    assert all(one.probability > 0.8 and one.held_back == "" for one in found)
+    assert sum(found[0].probabilities.values()) == pytest.approx(1)
+
+
+def test_what_is_unlike_all_it_learnt_is_unsure_and_never_holds_back_when_told_so(library, labelled):
+    train(library, labelled)
+    odd = "Zebras graze quietly beside volcanoes"
+    (found,) = classifying.predict(library, "teams", [odd])
+    assert (found.label, found.held_back) == (None, "unlike") and found.guess in ("hr", "finance")
+    assert classifying.predict(library, "teams", [odd], abstain="never")[0].label == found.guess
+    (found,) = classifying.predict(library, "teams", [LEAVE.format("x")], abstain=1.0)
+    assert (found.label, found.guess, found.held_back) == (None, "hr", "improbable")
+
+
+def test_passages_are_learnt_from_by_a_field_and_classified_without_a_model(indexed, library_folder):
+    report = train_stored(indexed)
+    assert report.texts == 40 and report.measured.choice.folds == 5
+
+    def no_model(model):
+        raise AssertionError("no model is needed")
+
+    without = Library(library_folder, open_model=no_model)
+    found = classifying.predict_collection(without, "teams", abstain="never")
+    assert len(found) == 40
+    assert all((one.label == "hr") == ("leave" in one.text) for one in found)
+    some = classifying.predict_collection(without, "teams", where="team = hr", abstain="never")
+    assert {one.label for one in some} == {"hr"} and len(some) == 20
+    assert classifying.predict_collection(without, "teams", where="path = nowhere") == []
+    assert classifying.predict(indexed, "teams", [LEAVE.format("x")], abstain="never")[0].label == "hr"
+
+
+def test_predicting_needs_no_scikit_learn(indexed, library_folder):
+    train_stored(indexed)
+    code = (
+        "import sys; from searchkit import Library; from searchkit.analysis import classifying\n"
+        f"found = classifying.predict_collection(Library({str(library_folder)!r}), 'teams')\n"
+        "print(len(found), 'sklearn' in sys.modules, 'scipy' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["40", "False", "False", "False"], done.stderr
+
+
+def test_a_footer_of_many_documents_says_nothing_of_any_label(library, tmp_path):
+    for n in range(12):
+        team, text = (("hr", LEAVE), ("finance", INVOICE))[n % 2]
+        rest = "# Contact\n\n" + "Write to the front desk for anything else. " * 15
+        write(
+            tmp_path / "docs" / f"{n}.md",
+            f"---\nteam: {team}\n---\n# Text\n\n{text.format(n) * 15}\n\n{rest}\n",
+        )
+    profile = ROOT / "searchkit" / "profiles" / "company-docs.toml"
+    plain = write(
+        tmp_path / "plain.toml", profile.read_text().replace('context = "heading"', 'context = "none"')
+    )
+    library.index([tmp_path / "docs"], profile=plain)
+    report = train_stored(library)
+    if len(classifying.predict_collection(library, "teams")) == 12:
+        pytest.fail("the footer was not cut off: this test tests nothing")
+    (conflict,) = report.conflicts
+    assert set(conflict.labels) == {"hr", "finance"} and "front desk" in conflict.text
+    assert (report.texts, report.repeated) == (12, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        (" hr ", "hr"), ("a\n b", "a b"), (3, "3"), (3.5, "3.5"), (True, "true"), (["x"], "x"),
+        (["x", "x"], "x"), (None, None), ("", None), ([], None), (float("nan"), None), (0, "0"),
+    ],
+)  # fmt: skip
+def test_values_become_labels(value, label):
+    assert label_of(value) == label
+
+
+@pytest.mark.parametrize("value", [["a", "b"], {"a": 1}])
+def test_several_labels_are_none(value):
+    with pytest.raises(NotOne):
+        label_of(value)
+
+
+def test_rows_that_cannot_be_used_are_named_by_their_line(library, labelled):
+    with labelled.open("a") as file:
+        file.write('\n{broken\n\n{"text": "no label"}\n{"text": " ", "label": "hr"}\n{"label": "hr"}\n')
+        file.write('{"text": 7, "label": "hr"}\n{"text": "two", "label": ["a", "b"]}\n[1]\n')
+    report = train(library, labelled)
+    said = {one.document.removeprefix("labelled.jsonl, "): one.reason for one in report.failed}
+    assert list(said) == [f"line {n}" for n in (31, 33, 34, 35, 36, 37, 38)]
+    assert "not JSON" in said["line 31"] and "has no 'label'" in said["line 33"]
+    assert "'text' is empty" in said["line 34"] and "has no 'text'" in said["line 35"]
+    assert "JSON number" in said["line 36"] and "2 labels" in said["line 37"] and "list" in said["line 38"]
+    assert report.texts == 30
+
+
+def test_a_class_with_one_text_is_left_out_and_differing_labels_are_pointed_out(library, labelled):
+    with labelled.open("a") as file:
+        file.write('\n{"text": "lonely", "label": "other"}\n')
+        file.write(json.dumps({"text": LEAVE.format(0).upper() + " ", "label": "finance"}))
+    report = train(library, labelled)
+    assert report.left_out == (("other", 1),) and classifying.show(library, "teams").head.classes == (
+        "finance",
+        "hr",
+    )
+    (conflict,) = report.conflicts
+    assert conflict.labels == ("hr", "finance") and conflict.where == ("line 1", "line 32")
+
+
+def test_columns_of_csv_and_fields_within_fields(library, tmp_path):
+    lines = [f'"{(LEAVE, INVOICE)[n % 2].format(n)}",{n % 2}' for n in range(30)]
+    table = write(tmp_path / "rows.csv", "question;team\n".replace(";", ",") + "\n".join(lines))
+    source = FromFile(path=table, text_field="question", label_field="team")
+    classifying.train(library, "csv", source)
+    assert classifying.show(library, "csv").head.classes == ("0", "1")
+    rows = [{"a": {"b": (LEAVE, INVOICE)[n % 2].format(n)}, "c": n % 2 == 0} for n in range(30)]
+    table = write(tmp_path / "rows.jsonl", "\n".join(map(json.dumps, rows)))
+    classifying.train(library, "nested", FromFile(path=table, text_field="a.b", label_field="c"))
+    assert classifying.show(library, "nested").head.classes == ("false", "true")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "holds no row"),
+        ('{"text": "a"}\n{"text": "b"}', "has no field 'label'"),
+        ('{"body": "a", "label": "x"}', "has no field 'text'"),
+        ("nonsense", "line 1 is not JSON"),
+        ('{"text": "a", "label": "x"}\n{"text": "b", "label": "x"}', "all 2 have the same 'label': 'x'"),
+        ('{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}', "0 of 2 classes have 2 different texts"),
+        ('{"text": "a", "label": "x"}\n' * 4 + '{"text": "a", "label": "y"}\n' * 4, "0 of 2 classes"),
+    ],
+)
+def test_a_file_with_nothing_to_learn_says_what_was_found(library, tmp_path, content, said):
+    with pytest.raises(UsageError, match=said):
+        train(library, write(tmp_path / "bad.jsonl", content))
+    assert classifying.listed(library) == []
+
+
+def test_a_csv_without_column_names_says_what_was_taken_for_them(library, tmp_path):
+    path = write(tmp_path / "bare.csv", "I lost my card,lost\nWhere is it,find\n")
+    with pytest.raises(UsageError, match="has no field 'label'") as error:
+        train(library, path)
+    assert "I lost my card" in error.value.remedy and "first line" in error.value.remedy
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "notes.docx", "."])
+def test_a_file_that_is_none_is_refused(library, tmp_path, name):
+    with pytest.raises(UsageError):
+        train(library, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"precision": 1.0}, {"precision": 0.0}, {"precision": float("nan")}, {"seed": -1}]
+)
+def test_what_cannot_be_carried_out_is_refused(library, labelled, wanted):
+    with pytest.raises(UsageError):
+        train(library, labelled, **wanted)
+
+
+def test_a_name_is_taken_until_it_is_replaced(library, labelled):
+    train(library, labelled)
+    with pytest.raises(UsageError, match="already"):
+        train(library, labelled)
+    train(library, labelled, replace=True, precision=0.8)
+    assert [one.head.precision for one in classifying.listed(library)] == [0.8]
+    for name in ("", " x", "a\nb"):
+        with pytest.raises(UsageError, match="cannot name"):
+            train(library, labelled, name)
+
+
+def test_a_replacement_that_fails_leaves_the_old_classifier(library, labelled):
+    train(library, labelled)
+    broken = replace(classifying.show(library, "teams"), figures={"accuracy": float("nan")})
+    with pytest.raises(ValueError, match="JSON"), library.written() as db, db.transaction() as tx:
+        store.put(tx, broken)
+    assert classifying.show(library, "teams").figures["accuracy"] == 1
+
+
+def test_fields_and_classifiers_that_are_not_there_are_named(indexed):
+    with pytest.raises(FilterInvalid, match=r"has a field 'meta\.taem'.*did you mean: team"):
+        train_stored(indexed, field="meta.taem")
+    with pytest.raises(UsageError, match="all 20 have the same 'type'"):
+        train_stored(indexed, field="type")
+    with pytest.raises(UsageError, match="no classifier 'teams'"):
+        classifying.predict(indexed, "teams", ["x"])
+    with pytest.raises(UsageError, match="no classifier 'teams'"):
+        classifying.remove(indexed, "teams")
+    train_stored(indexed, field="meta.TEAM")
+    classifying.remove(indexed, "teams")
+    assert classifying.listed(indexed) == []
+
+
+def test_an_empty_text_and_a_single_str_are_refused(library, labelled):
+    train(library, labelled)
+    with pytest.raises(UsageError, match="text 2 is empty"):
+        classifying.predict(library, "teams", ["x", " "])
+    with pytest.raises(UsageError, match="a single str"):
+        classifying.predict(library, "teams", "x")
+    for abstain in ("often", 1.5, float("nan")):
+        with pytest.raises(UsageError, match="expected auto, never"):
+            classifying.predict(library, "teams", ["x"], abstain=abstain)
+    assert classifying.predict(library, "teams", []) == []
+
+
+def test_other_weights_or_another_instruction_are_another_recipe(library, labelled, indexed, library_folder):
+    train(library, labelled)
+    other = Library(library_folder, open_model=lambda model: WordEmbedder(model, weights="words-2"))
+    with pytest.raises(RecipeMismatch, match="weights: stored 'words-1', asked 'words-2'") as error:
+        classifying.predict(other, "teams", ["x"])
+    assert "searchkit classify train teams --replace" in error.value.remedy
+    with pytest.raises(RecipeMismatch, match="document instruction"):
+        classifying.predict_collection(library, "teams")
+
+
+def test_new_texts_get_the_instruction_of_the_labelled_ones(library, library_folder, labelled):
+    heard = []
+
+    class Listening(WordEmbedder):
+        def embed_counted(self, texts, instruction=""):
+            heard.append(instruction)
+            return super().embed_counted(texts, instruction)
+
+    listening = Library(library_folder, open_model=Listening)
+    train(listening, labelled)
+    classifying.predict(listening, "teams", ["x"])
+    assert heard == ["Represent the text for classification: "] * 2
+
+
+@pytest.mark.parametrize("number", [np.nan, 0.0])
+def test_a_stored_vector_that_is_no_direction_is_refused(indexed, number):
+    train_stored(indexed)
+    with indexed.writing() as (db, _), db.transaction() as tx:
+        tx.run(
+            "UPDATE vectors SET vector = ? WHERE text_id = 3", (np.full(64, number, dtype="<f4").tobytes(),)
+        )
+    with pytest.raises(LibraryDamaged, match="1 vectors of 'company-docs' are no directions"):
+        train_stored(indexed, "again")
+    with pytest.raises(LibraryDamaged, match="1 vectors of 'company-docs' are no directions"):
+        classifying.predict_collection(indexed, "teams")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("weights = substr(weights, 9)", "a blob has"),
+        ("means = zeroblob(3)", "a blob has 3 bytes"),
+        ("classes = 'no json'", "is damaged"),
+        ("decision = '{}'", "is damaged"),
+        ("""decision = '{"temperature": 0, "floor": 0, "threshold": 1, "precision": 1}'""", "temperature"),
+        ("intercepts = x'000000000000f87f000000000000f87f'", "not finite"),
+    ],
+)
+def test_verify_and_every_use_tell_of_damage(library, labelled, change, said):
+    train(library, labelled)
+    with library.written() as db, db.transaction() as tx:
+        tx.run(f"UPDATE classifiers SET {change}")
+    (problem,) = library.verify()
+    assert said in problem
+    with pytest.raises(LibraryDamaged, match=said):
+        classifying.predict(library, "teams", ["x"])
+    classifying.remove(library, "teams")
+    assert library.verify() == []
+
+
+def test_forgetting_a_document_deletes_what_was_trained_from_it_and_says_so(indexed, labelled):
+    train_stored(indexed)
+    train(indexed, labelled, "of-a-file")
+    assert indexed.forget("3.md").classifiers == ("teams",)
+    assert [one.name for one in classifying.listed(indexed)] == ["of-a-file"]
+    assert indexed.forget("4.md").classifiers == () and indexed.verify() == []
+
+
+def test_forgetting_without_a_name_deletes_what_was_trained_from_what_is_gone(indexed, tmp_path):
+    train_stored(indexed)
+    assert indexed.forget().classifiers == ()
+    write(tmp_path / "docs" / "new.md", "---\nteam: hr\n---\nAnother text.")
+    indexed.refresh()
+    assert indexed.forget().classifiers == ()
+    (tmp_path / "docs" / "3.md").unlink()
+    indexed.refresh()
+    assert indexed.forget().classifiers == ("teams",)
+
+
+def test_a_removed_collection_takes_its_classifiers_along(indexed, labelled):
+    train_stored(indexed)
+    train(indexed, labelled, "of-a-file")
+    assert indexed.trained_from("company-docs") == ["teams"]
+    indexed.remove("company-docs")
+    assert [one.name for one in classifying.listed(indexed)] == ["of-a-file"]
+    assert classifying.predict(indexed, "of-a-file", [LEAVE.format(1)])[0].label == "hr"
+
+
+def test_what_is_forgotten_while_it_is_learnt_does_not_live_on(indexed, library_folder):
+    gone = []
+
+    def forget(stage, done, total):
+        if not gone:
+            gone.append(Library(library_folder).forget("3.md"))
+
+    with pytest.raises(LibraryBusy, match="2 passages that 'teams' was trained from are gone"):
+        classifying.train(indexed, "teams", FromCollection(field="team"), on_progress=forget)
+    assert classifying.listed(indexed) == []
+
+
+def test_stored_figures_hold_no_text(indexed):
+    train_stored(indexed)
+    with indexed.reading() as (db, _):
+        row = db.row("SELECT * FROM classifiers")
+    assert not any("fourteen" in value for value in row if isinstance(value, str))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_collection_with_hardly_a_document_says_what_it_lacks(library, tmp_path, count):
+    folder = tmp_path / "few"
+    write(folder / "bare.md", "A text without front matter.")
+    for n in range(count):
+        write(folder / f"{n}.md", f"---\nteam: {'hr' if n else 'it'}\n---\nText {n}.")
+    library.index([folder])
+    with pytest.raises(UsageError):
+        train_stored(library)
+
+
+def test_documents_that_all_say_the_same_teach_nothing(library, tmp_path):
+    for n in range(8):
+        write(tmp_path / "same" / f"{n}.txt", "All of these say the same.")
+        write(tmp_path / "same" / f"{n}.md", f"---\nteam: t{n % 2}\n---\nAll of these say the same.")
+    library.index([tmp_path / "same"])
+    with pytest.raises(UsageError, match="classes have"):
+        train_stored(library)

@@ -1,0 +1,151 @@
+"""`searchkit classify`: trained, asked in every form, listed, removed, and what is wrong."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from tests.collection.conftest import write
+
+LEAVE = "Parental leave lasts fourteen weeks at full pay, case {}"
+INVOICE = "The supplier's invoice was settled late by our bank, case {}"
+ODD = "Zebras graze quietly beside volcanoes"
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    rows = [{"text": (LEAVE, INVOICE)[n % 2].format(n), "label": ("hr", "money")[n % 2]} for n in range(30)]
+    return write(tmp_path / "labelled.jsonl", "\n".join(map(json.dumps, rows)))
+
+
+@pytest.fixture
+def trained(searchkit, labelled):
+    assert searchkit("classify", "train", "teams", "--labels", labelled)[0] == 0
+    return searchkit
+
+
+def test_training_says_how_good_it_is_on_texts_held_out(searchkit, labelled):
+    code, out, err = searchkit("classify", "train", "teams", "--labels", labelled)
+    assert code == 0 and "notice for classification" in err
+    for part in (
+        "Trained 'teams' on 30 texts",
+        "accuracy",
+        "100.0%",
+        "most frequent class: 50.0%",
+        "macro-F1",
+    ):
+        assert part in out
+    code, out, _ = searchkit("classify", "train", "teams", "--labels", labelled, "--replace", "--json")
+    report = json.loads(out)
+    assert code == 0 and report["measured"]["accuracy"] == 1 and report["texts"] == 30
+
+
+def test_rows_that_cannot_be_used_are_listed_and_the_exit_code_says_so(searchkit, labelled):
+    with labelled.open("a") as file:
+        file.write('\n{broken\n{"text": "lonely", "label": "x"}\n')
+    code, out, err = searchkit("classify", "train", "teams", "--labels", labelled)
+    assert code == 3 and "labelled.jsonl, line 31: is not JSON" in err and "Trained" in out
+    assert "single text or document: x" in err
+
+
+def test_predictions_in_every_form(trained):
+    asked = ("classify", "predict", "teams", LEAVE.format("x"), ODD)
+    code, out, err = trained(*asked)
+    assert (code, err) == (0, "") and "unsure: unlike what it learnt" in out and "1 of 2 answered" in out
+    said, unsaid = json.loads(trained(*asked, "--json")[1])["predictions"]
+    assert (said["label"], said["guess"], said["held_back"]) == ("hr", "hr", None)
+    assert unsaid["label"] is None and unsaid["guess"] and unsaid["held_back"] == "unlike"
+    lines = trained(*asked, "--jsonl", "--proba")[1].splitlines()
+    assert sum(json.loads(lines[0])["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    rows = list(csv.DictReader(io.StringIO(trained(*asked, "--format", "csv", "--proba")[1])))
+    assert [row["label"] for row in rows] == ["hr", ""] and float(rows[0]["hr"]) > 0.5
+    assert "0.5" not in trained(*asked)[1] or "money" in trained(*asked, "--proba")[1]
+
+
+def test_texts_of_files_are_classified_a_line_or_a_row_each(trained, tmp_path):
+    lines = write(tmp_path / "new.txt", f"{LEAVE.format('x')}\n\n{INVOICE.format('y')}\r\n")
+    found = json.loads(trained("classify", "predict", "teams", "--file", lines, "--json")[1])["predictions"]
+    assert [one["label"] for one in found] == ["hr", "money"]
+    table = write(tmp_path / "new.csv", f'body\n"{LEAVE.format("x")}"\n')
+    code, out, _ = trained(
+        "classify", "predict", "teams", "--file", table, "--text-field", "body", "--format", "csv"
+    )
+    assert code == 0 and "hr,hr" in out
+    table = write(tmp_path / "new.jsonl", json.dumps({"text": LEAVE.format("x")}) + '\n{"text": ""}\n')
+    code, out, err = trained("classify", "predict", "teams", "--file", table, "--jsonl")
+    assert code == 3 and len(out.splitlines()) == 1 and "new.jsonl, line 2: 'text' is empty" in err
+
+
+def test_stored_passages_are_learnt_from_and_classified(searchkit, tmp_path):
+    for n in range(20):
+        team, text = (("hr", LEAVE), ("money", INVOICE))[n % 2]
+        write(tmp_path / "docs" / f"{n}.md", f"---\nteam: {team}\n---\n{text.format(n)}\n")
+    searchkit("index", tmp_path / "docs")
+    assert searchkit("classify", "train", "teams", "-c", "company-docs", "--field", "meta.team")[0] == 0
+    asked = ("classify", "predict", "teams", "-c", "company-docs", "--where", "team = hr")
+    found = json.loads(searchkit(*asked, "--json")[1])["predictions"]
+    assert len(found) == 10 and {one["guess"] for one in found} == {"hr"} and found[0]["document"] == "0.md"
+    assert "0.md" in searchkit(*asked)[1]
+    code, out, _ = searchkit("remove", "company-docs", "--yes")
+    assert code == 0 and "trained from it went with it: teams" in out
+    assert "No classifiers yet" in searchkit("classify", "list")[1]
+
+
+def test_forget_says_what_it_deleted(searchkit, tmp_path):
+    for n in range(8):
+        team, text = (("hr", LEAVE), ("money", INVOICE))[n % 2]
+        write(tmp_path / "docs" / f"{n}.md", f"---\nteam: {team}\n---\n{text.format(n)}\n")
+    searchkit("index", tmp_path / "docs")
+    searchkit("classify", "train", "teams", "-c", "company-docs", "--field", "team")
+    code, out, _ = searchkit("forget", "3.md", "--yes")
+    assert code == 0 and "what was trained from it: teams" in out
+
+
+def test_classifiers_are_listed_shown_and_removed(trained):
+    assert "labelled.jsonl, field label" in trained("classify", "list")[1]
+    assert json.loads(trained("classify", "list", "--json")[1])[0]["classes"] == ["hr", "money"]
+    out = trained("classify", "show", "teams")[1]
+    assert "recipe: weights" in out and "accuracy" in out and "temperature" in out
+    assert json.loads(trained("classify", "show", "teams", "--json")[1])["figures"]["accuracy"] == 1
+    code, _, err = trained("classify", "remove", "teams")
+    assert code == 2 and "give --yes" in err
+    assert trained("classify", "remove", "teams", "--yes")[0] == 0
+    assert "No classifiers yet" in trained("classify", "list")[1]
+
+
+def test_a_precision_that_cannot_be_reached_is_said_in_training_and_when_asked(searchkit, tmp_path):
+    few = write(tmp_path / "few.csv", "text,label\nred apple,a\nblue sea,b\ngreen apple,a\nwide sea,b\n")
+    code, out, _ = searchkit("classify", "train", "few", "--labels", few)
+    assert code == 0 and "A precision of 0.9 cannot be reached" in out
+    code, out, err = searchkit("classify", "predict", "few", "red apple")
+    assert code == 0 and "unsure" in out and "could not reach a precision of 0.9" in err
+    code, out, err = searchkit("classify", "predict", "few", "red apple", "--abstain", "never")
+    assert (code, err) == (0, "") and "1 of 1 answered" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "x"], "give --labels FILE, or -c COLLECTION --field NAME"),
+        (["train", "x", "-c", "docs"], "give --labels FILE, or -c COLLECTION --field NAME"),
+        (["train", "x", "--labels", "a.csv", "--field", "b"], "give either --labels FILE or"),
+        (["train", "x", "--field", "b", "--text-field", "c"], "--text-field belongs to --labels"),
+        (["train", "x", "--labels", "missing.csv"], "there is no file missing.csv"),
+        (["train", "teams", "--labels", "missing.csv"], "there is a classifier 'teams' already"),
+        (["train", "x", "--labels", "missing.csv", "--precision", "1"], "expected more than 0"),
+        (["predict", "teams"], "one of them only"),
+        (["predict", "teams", "x", "--file", "y"], "one of them only"),
+        (["predict", "teams", "x", "--where", "a = b"], "give -c COLLECTION"),
+        (["predict", "teams", "x", "--abstain", "often"], "neither 'auto' nor 'never' nor a number"),
+        (["predict", "teams", "x", "--abstain", "2"], "a probability from 0 to 1"),
+        (["predict", "teams", "--file", "missing.txt"], "cannot be read"),
+        (["predict", "taems", "x"], "did you mean: teams"),
+        (["predict", "teams", "-c", "docs"], "there is no collection 'docs'"),
+        (["show", "taems"], "there is no classifier 'taems'"),
+        (["remove", "taems", "--yes"], "there is no classifier 'taems'"),
+    ],
+)
+def test_a_mistake_is_said(trained, arguments, said):
+    code, out, err = trained("classify", *arguments)
+    assert (code, out) == (2, "") and said in err
