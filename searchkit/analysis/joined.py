@@ -7,7 +7,7 @@ two groups become one. So a group does not fall apart when it has more members t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -56,17 +56,28 @@ def join(
         accepted=[texts.cosine(*pair) for pair in together],
         rejected=[texts.cosine(*pair) for pair in apart],
     )
-    growing = Stars(lambda leader, rows: (texts.cosines(leader, rows) >= limit.value).tolist(), apart)
+    return Joined(texts, limit, grow(texts, near, limit.value, together, apart), chains(together))
+
+
+def grow(
+    texts: Texts,
+    near: Neighbourhood,
+    least: float,
+    together: Sequence[tuple[int, int]] = (),
+    apart: Sequence[tuple[int, int]] = (),
+) -> list[list[int]]:
+    """Groups of bodies with a cosine of at least `least` to the first. near: the neighbours of every text."""
+    growing = Stars(lambda leader, rows: (texts.cosines(leader, rows) >= least).tolist(), apart)
     rows = np.arange(len(texts.vectors))
-    growing.join(edges(texts.bodies, near, limit.value), together)
+    growing.join(edges(texts.bodies, near, least), together)
     grew = True
     while grew and near.cosines.shape[1]:
-        crowded = rows[near.cosines[:, -1] >= limit.value]
+        crowded = rows[near.cosines[:, -1] >= least]
         bodies = [row for row in crowded.tolist() if texts.bodies[row] == row and not growing.follows(row)]
         rows = np.array(bodies, dtype=np.int64)
         near = neighbours(texts.vectors[rows], NEIGHBOURS)
-        grew = growing.join(edges(rows, near, limit.value))
-    return Joined(texts, limit, growing.groups(), chains(together))
+        grew = growing.join(edges(rows, near, least))
+    return growing.groups()
 
 
 def measured(texts: Texts) -> Null | None:

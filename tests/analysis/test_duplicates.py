@@ -102,14 +102,6 @@ def test_an_edited_copy_is_near_by_the_heading_that_it_shares(library, tmp_path)
     assert near.cosine >= 0.95 and near.differences.changes[0].after == "sixty"
 
 
-def test_headings_of_one_text_do_not_count_as_its_neighbours(library, tmp_path):
-    """Else forty headings of one footer would say that everything here has many versions."""
-    texts = {f"f{i}": titled(f"Title {i}", POLICY) for i in range(40)}
-    texts |= {f"t{i}": titled(f"T {i}", " ".join(f"w{i}x{j}" for j in range(12))) for i in range(40)}
-    found = duplicates(library, indexed(library, tmp_path / "in", "company-docs", **texts))
-    assert (found.texts, found.exact, found.threshold.alike) == (41, 39, False)
-
-
 # -------------------------------------------------------------------- groups larger than a neighbourhood
 
 
