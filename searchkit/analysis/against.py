@@ -27,42 +27,30 @@ def repeated(
     mine: Texts, base: Texts, decided: Decisions, threshold: float | None = None
 ) -> tuple[Threshold, list[Members]]:
     """Groups around the oldest passage of base texts. threshold: None for what the base suggests."""
-    said = {
-        same: [pair for pair, is_same in decided.pairs.items() if is_same == same] for same in (True, False)
-    }
-    cosines = {
-        same: [_cosine(mine, base, *pair) for pair in pairs if _are_known(mine, base, pair)]
-        for same, pairs in said.items()
-    }
+    same, different = (
+        [pair for pair, is_same in decided.pairs.items() if is_same == wanted] for wanted in (True, False)
+    )
     limit = threshold_of(
         None if threshold is not None else measured(base),
         given=threshold,
-        accepted=cosines[True],
-        rejected=cosines[False],
+        accepted=[_cosine(mine, base, *pair) for pair in same if _are_known(mine, base, pair)],
+        rejected=[_cosine(mine, base, *pair) for pair in different if _are_known(mine, base, pair)],
     )
-    stands = chains(said[True])
-    accepted: defaultdict[bytes, list[bytes]] = defaultdict(list)
-    for one, first in stands.items():
-        accepted[first].append(one)
-    rejected = {frozenset(pair) for pair in said[False]}
+    accepted, nearest = _accepted(mine, base, same), _nearest(mine, base)
+    rejected = {frozenset(pair) for pair in different}
     name_of = {row: one for one, row in base.hashes.items()}
-    nearest = _nearest(mine, base)
     members: defaultdict[int, list[Member]] = defaultdict(list)
     for one, row in mine.hashes.items():
-        if one in base.hashes:
-            at, score, said_so = base.hashes[one], 1.0, False
-        else:
-            partners = [other for other in accepted[stands.get(one, b"")] if other in base.hashes]
-            near = [
-                (_cross(mine, row, base, base.hashes[other]), base.hashes[other], True) for other in partners
-            ]
-            near.sort(reverse=True)
-            near += [(likeness, to, False) for likeness, to in nearest[row] if likeness >= limit.value]
-            found = next((it for it in near if {one, name_of[it[1]]} not in rejected), None)
-            if found is None:
-                continue
-            score, at, said_so = found
-        members[at] += [Member(passage, score, one in base.hashes, said_so) for passage in mine.passages[row]]
+        candidates = [
+            *((1.0, at, False) for at in [base.hashes.get(one)] if at is not None),
+            *((_cross(mine, row, base, at), at, True) for at in accepted[one]),
+            *((likeness, at, False) for likeness, at in nearest[row] if likeness >= limit.value),
+        ]
+        for likeness, at, said in candidates:
+            if {one, name_of[at]} not in rejected:
+                exact = name_of[at] == one
+                members[at] += [Member(held, likeness, exact, said) for held in mine.passages[row]]
+                break
     return limit, in_order([Members(base.passages[at][0], copies) for at, copies in members.items()])
 
 
@@ -86,6 +74,20 @@ def require_comparable(one: StoredCollection, other: StoredCollection) -> None:
         remedy=f"index the sources of one again under the other's profile and model: "
         f"searchkit show {other.name}",
     )
+
+
+def _accepted(mine: Texts, base: Texts, same: Sequence[tuple[bytes, bytes]]) -> defaultdict[bytes, list[int]]:
+    """Base bodies that accepted pairs lead to, for each of mine the nearest first."""
+    stands = chains(same)
+    held: defaultdict[bytes, list[int]] = defaultdict(list)
+    for one, first in stands.items():
+        if one in base.hashes:
+            held[first].append(base.hashes[one])
+    found: defaultdict[bytes, list[int]] = defaultdict(list)
+    for one in stands.keys() & mine.hashes.keys():
+        row = mine.hashes[one]
+        found[one] = sorted(held[stands[one]], key=lambda at: (-_cross(mine, row, base, at), at))
+    return found
 
 
 def _nearest(mine: Texts, base: Texts) -> dict[int, list[tuple[float, int]]]:
