@@ -106,6 +106,37 @@ def classification(found: Figures) -> str:
     )
 
 
+def duplicates(found: Figures) -> str:
+    """By set, beside peers; and how the time grows."""
+    sets, growth = found["sets"], found["growth"]
+    head = ("set", "texts", "pairs", "AP", "scikit-learn's", "`auto`", "F1", "best F1", "share of the best")
+    rows = [
+        (
+            name, f"{one['texts']:,}", f"{one['pairs']:,}",
+            f"{one['ap']:.6f}", f"{one['ap_scikit_learn']:.6f}",
+            f"{one['auto']:.3f}", f"{one['f1_auto']:.3f}",
+            f"{max(one['f1_best'], one['f1_best_of_pairs_alone']):.3f}", f"{one['share_of_best']:.1%}",
+        )
+        for name, one in sets.items()
+    ]  # fmt: skip
+    beside = [
+        (name, who, f"{figures['f1']:.3f}", secs(figures["took_s"]))
+        for name, one in sets.items()
+        for who, figures in [
+            ("searchkit, auto", {"f1": one["f1_auto"], "took_s": one["took_s"]}),
+            *(peer for peer in one["peers"].items() if isinstance(peer[1], dict)),
+        ]
+    ]
+    grown = [
+        (f"{one['rows']:,}", secs(one["took_s"]), one["us_per_row_and_log2"], f"{one['copies_found']:.1%}")
+        for one in growth
+    ]
+    parts = [table(head, rows), table(("set", "by", "F1", "took"), beside)]
+    if grown:
+        parts.append(table(("rows", "took", "µs by row and log2(rows)", "copies found"), grown))
+    return "\n\n".join(parts)
+
+
 def relevance(found: Figures) -> str:
     """Verdicts by set, and nDCG@10 of several Collections together."""
     said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")

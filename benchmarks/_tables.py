@@ -87,6 +87,11 @@ def classification() -> str:
     return _each("classification", quality.classification)
 
 
+def duplicates() -> str:
+    """Which texts say the same, beside peers."""
+    return _each("duplicates", quality.duplicates)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", quality.reranking)
@@ -318,7 +323,7 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, reranking, similar, clustering, classification,
+        query_latency, hybrid, relevance, reranking, similar, duplicates, clustering, classification,
         sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 Document     one source read: a file, a mail, a notebook; for CSV and JSONL one row
 Passage      the span of a Document that is embedded
+body         of its text what stands in the Document, without title and headings put before it
 Place        where a Passage stands in its file, in the terms of that file: lines, a page, a cell, rows
 Instruction  the sentence put before a text                        (profile.py)
 Profile      task + Instructions for both sides + chunking         (profile.py)

@@ -124,7 +124,7 @@ def m007_duplicate_decisions(tables: Tables) -> None:
     """Which two texts a person called the same, or not."""
     tables.execute(
         """CREATE TABLE duplicate_decisions (
-             first  BLOB    NOT NULL,          -- keyed hashes of the hashes of two texts, the smaller first
+             first  BLOB    NOT NULL,          -- keyed hashes of the bodies of two texts, the smaller first
              second BLOB    NOT NULL,
              same   INTEGER NOT NULL,          -- 1: they are duplicates, 0: they are not
              PRIMARY KEY (first, second)

@@ -3,6 +3,7 @@ import pytest
 from searchkit.collection.choosing import chosen_or_default
 from searchkit.collection.library import Library
 from searchkit.library.database import Database
+from tests.analysis.same_texts import LEAVE, LEAVE_NOT, TUNNEL, indexed
 from tests.fakes import WordEmbedder
 
 
@@ -20,3 +21,8 @@ def within(library):
             return function(db, *(chosen_or_default(db, name) for name in names or (None,)), **options)
 
     return call
+
+
+@pytest.fixture
+def three(library, tmp_path):
+    return indexed(library, tmp_path / "in", a=LEAVE, b=LEAVE_NOT, c=LEAVE, d=TUNNEL)
