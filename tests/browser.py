@@ -1,4 +1,4 @@
-"""A headless Chromium that opens one page, for tests of pages: spoken to through pipes, with nothing to install.
+"""A headless Chromium that opens one page, for tests of pages; spoken to through pipes.
 
 The DevTools protocol over two pipes (`--remote-debugging-pipe`) is JSON, each message ended by a zero byte.
 """
@@ -18,27 +18,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 VARIABLE = "SEARCHKIT_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 PATIENCE_S = 60.0
 # Chromium reads descriptor 3 and writes descriptor 4; which two we have is known only here.
-_BEGIN = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+_BEGIN = """import fcntl, os, sys
+first, second = (fcntl.fcntl(int(one), fcntl.F_DUPFD, 10) for one in sys.argv[1:3])
+os.dup2(first, 3)
+os.dup2(second, 4)
+os.execv(sys.argv[3], sys.argv[3:])"""
 
 
-def chromium() -> str:
-    """The browser that $SEARCHKIT_CHROMIUM names, else one on the PATH; without any the test is skipped."""
-    if named := os.environ.get(VARIABLE):
-        return named
-    for name in NAMES:
-        if found := shutil.which(name):
-            return found
-    pytest.skip(f"no Chromium on the PATH: install one (apt-get install chromium), or name it in {VARIABLE}")
+WITHOUT = f"no Chromium on the PATH: install one (apt-get install chromium), or name it in {VARIABLE}"
+
+
+def chromium() -> str | None:
+    """The browser that $SEARCHKIT_CHROMIUM names, else one on the PATH; None where there is none."""
+    named = os.environ.get(VARIABLE)
+    return named or next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 class Page:
-    """One tab. What its scripts complain of is in `complaints`, what it asked the network for in `requests`."""
+    """One tab. complaints: what its scripts complain of; requests: the addresses it has fetched."""
 
     def __init__(self, write: int, read: int) -> None:
         self.complaints: list[str] = []
@@ -85,7 +86,11 @@ class Page:
     def open(self, path: Path, width: int = 1280, height: int = 800, *, dark: bool = False) -> None:
         """Open a file in a window of this size, and wait until it has loaded."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
@@ -134,6 +139,7 @@ class Page:
 def page(profile: Path) -> Iterator[Page]:
     """A tab of a browser of its own, which ends with the block. profile: an empty folder for it."""
     program = chromium()
+    assert program is not None, WITHOUT
     to_browser, from_us = os.pipe()
     from_browser, to_us = os.pipe()
     flags = [

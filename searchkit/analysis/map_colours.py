@@ -72,10 +72,14 @@ def colours(field: str, values: Sequence[JsonValue], *, dates: bool = False) -> 
     """
     given = [one for one in values if one is not None]
     numbers = [_number(one) for one in values]
-    if given and all(one is not None for one, value in zip(numbers, values, strict=True) if value is not None):
+    if given and all(
+        one is not None for one, value in zip(numbers, values, strict=True) if value is not None
+    ):
         return _scale(field, DATE if dates else NUMBER, numbers)
     moments = [as_seconds(one) for one in values]
-    if given and all(one is not None for one, value in zip(moments, values, strict=True) if value is not None):
+    if given and all(
+        one is not None for one, value in zip(moments, values, strict=True) if value is not None
+    ):
         return _scale(field, DATE, moments)
     return _categories(field, [None if one is None else _named(one) for one in values])
 

@@ -27,9 +27,11 @@ PERPLEXITY = 30.0
 NEIGHBOURS_PER_PERPLEXITY = 3  # farther ones weigh nothing
 LEAST_TSNE = 8  # different vectors; fewer are shown by their two principal components
 FFT_ROWS = 12_000  # from there on the grid of the FFT costs less than the tree of Barnes and Hut (LOG)
+THREADS_FROM = 3_000  # rows; fewer are done sooner than threads that wait for each other on a busy machine
 EARLY_ROUNDS, ROUNDS, TOLD_EVERY = 250, 500, 25
 UMAP_NEIGHBOURS = 15
 COPY_STEP = 0.0035  # of the map's width: from a passage to the next one with the same vector
+MOST_SPREAD = 0.03  # from the first of many copies to the last
 GOLDEN_ANGLE = np.pi * (3 - 5**0.5)  # between two seeds of a sunflower, which never lie on each other
 
 
@@ -38,8 +40,9 @@ def positions(
 ) -> Places:
     """Where each vector lies on the map.
 
-    vectors: (n, dim) float32 of length 1. Returns: (n, 2) float64 in 0 to 1, in one scale for both axes; equal
-    vectors lie around one place, as seeds in a sunflower. Raises: UsageError: umap-learn is not installed.
+    vectors: (n, dim) float32 of length 1. Returns: (n, 2) float64 in 0 to 1, both axes in one scale;
+    equal vectors lie around one place, as seeds in a sunflower.
+    Raises: UsageError: umap-learn is not installed.
     """
     first, copy_of = _different(vectors)
     if method == "umap":
@@ -113,10 +116,11 @@ def _tsne(vectors: Float32Matrix, seed: int, on_progress: OnProgress | None) -> 
         start,
         affinities,
         negative_gradient_method="fft" if rows >= FFT_ROWS else "bh",
-        n_jobs=-1,
+        n_jobs=_threads(len(vectors)),
         random_state=seed,
     )
-    embedding = embedding.optimize(EARLY_ROUNDS, exaggeration=12, momentum=0.5, **from_round(0))
+    embedding = embedding.optimize(THREADS_FROM = 3_000  # rows; fewer are done sooner than threads that wait for each other on a busy machine
+EARLY_ROUNDS, exaggeration=12, momentum=0.5, **from_round(0))
     embedding = embedding.optimize(ROUNDS, momentum=0.8, **from_round(EARLY_ROUNDS))
     return np.asarray(embedding, dtype=np.float64)
 
@@ -133,8 +137,13 @@ def _affinities(vectors: Float32Matrix) -> PerplexityBasedNN:
     cosines = np.where(missing, near.cosines[:, :1], near.cosines).astype(np.float64)
     distances = np.sqrt(np.maximum(0, 2 - 2 * cosines))  # of unit vectors
     return PerplexityBasedNN(
-        perplexity=perplexity, knn_index=PrecomputedNeighbors(rows, distances), n_jobs=-1
+        perplexity=perplexity, knn_index=PrecomputedNeighbors(rows, distances), n_jobs=_threads(len(vectors))
     )
+
+
+def _threads(rows: int) -> int:
+    """As openTSNE counts them: -1 for all there are. The places do not depend on it."""
+    return -1 if rows >= THREADS_FROM else 1
 
 
 def _umap(umap: Any, vectors: Float32Matrix, seed: int) -> Places:
@@ -147,11 +156,14 @@ def _umap(umap: Any, vectors: Float32Matrix, seed: int) -> Places:
 def _spread(placed: Places, copy_of: Int64Vector) -> Places:
     """A place for every row: the first copy in the middle, the others around it."""
     order = np.argsort(copy_of, kind="stable")
-    starts = np.searchsorted(copy_of[order], np.arange(len(placed)))
+    copies = np.bincount(copy_of, minlength=len(placed))
+    starts = np.cumsum(copies) - copies
     nth = np.empty(len(copy_of), dtype=np.float64)
     nth[order] = np.arange(len(order)) - starts[copy_of[order]]
     around = np.stack([np.cos(nth * GOLDEN_ANGLE), np.sin(nth * GOLDEN_ANGLE)], axis=1)
-    return placed[copy_of] + around * (COPY_STEP * np.sqrt(nth))[:, None]
+    step = np.minimum(COPY_STEP, MOST_SPREAD / np.sqrt(np.maximum(copies, 1)))[copy_of]
+    spread: Places = placed[copy_of] + around * (step * np.sqrt(nth))[:, None]
+    return spread
 
 
 def _fitted(placed: Places) -> Places:
@@ -160,4 +172,5 @@ def _fitted(placed: Places) -> Places:
         return placed
     low, high = placed.min(axis=0), placed.max(axis=0)
     size = float((high - low).max())
-    return (placed - (low + high) / 2) / (size if size > 0 else 1) + 0.5
+    fitted: Places = (placed - (low + high) / 2) / (size if size > 0 else 1) + 0.5
+    return fitted

@@ -31,11 +31,13 @@ const record = (i) => ({
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-let back, ink, colours;
+const FEW = 1500; // points that stand out get a rim
+let back, ink, inked, colours;
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  back = rgb(style.getPropertyValue("--back").trim().replace(/^#(.)(.)(.)$/, "#$1$1$2$2$3$3"));
+  back = rgb(style.getPropertyValue("--back").trim());
   ink = style.getPropertyValue("--ink").trim();
+  inked = rgb(ink);
   const light = (c) => (dark.matches ? c.map((v) => Math.round(v + (255 - v) * 0.28)) : c);
   colours = (data.categories ? data.categories.map((one) => one.colour) : [...data.scale.colours, data.grey])
     .map((hex) => light(rgb(hex)));
@@ -92,7 +94,7 @@ function nearest(px, py) {
 
 // ---------------------------------------------------------------- painting
 
-const stands = (i) => (!searching || match[i]) && (!chosenCount || chosen[i]);
+const stands = (i) => (!searching || match[i] === 1) && (!chosenCount || chosen[i] === 1);
 function disc(r) { // coverage of each pixel, 0 to 255
   const size = Math.ceil(r) * 2 + 1, middle = Math.ceil(r), mask = new Uint8Array(size * size);
   for (let y = 0; y < size; y++)
@@ -123,13 +125,21 @@ function paint() {
   new Uint32Array(pixels.buffer).fill(ground);
   const some = searching || chosenCount > 0, r = radius() * ratio, s = scale() * ratio;
   const x0 = width / 2 * ratio - view.x * s, y0 = height / 2 * ratio - view.y * s;
-  const plain = disc(r), loud = disc(r * (some ? 1.35 : 1)), strength = n > 20000 ? 0.7 : 0.85;
-  for (const turn of some ? [0, 1] : [1])
-    for (let i = 0; i < n; i++) {
-      if (!shown[i] || (some && stands(i) !== Boolean(turn))) continue;
-      stamp(pixels, w, h, X[i] * s + x0, Y[i] * s + y0, turn ? loud : plain, colours[kind[i]],
-        turn ? strength : 0.13);
-    }
+  const strength = n > 20000 ? 0.7 : 0.85;
+  const all = (wanted, mask, tints, cover) => {
+    for (let i = 0; i < n; i++)
+      if (shown[i] && (!some || stands(i) === wanted))
+        stamp(pixels, w, h, X[i] * s + x0, Y[i] * s + y0, mask, tints[kind[i]], cover);
+  };
+  if (some) {
+    let few = 0;
+    for (let i = 0; i < n && few <= FEW; i++) if (shown[i] && stands(i)) few++;
+    // A pale colour that covers, for what is faint adds up in a crowd and hides what stands out.
+    all(false, disc(r), colours.map((c) => c.map((v, at) => back[at] + (v - back[at]) * 0.2)), 0.6);
+    const loud = few <= FEW ? Math.max(1.3 * r, 4 * ratio) : 1.15 * r;
+    if (few <= FEW) all(true, disc(loud + ratio), colours.map(() => inked), 1);
+    all(true, disc(loud), colours, few <= FEW ? 1 : strength);
+  } else all(true, disc(r), colours, strength);
   pen.putImageData(image, 0, 0);
   paintOver();
 }

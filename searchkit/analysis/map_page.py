@@ -36,7 +36,8 @@ def written(path: Path, content: bytes) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise UsageError(
-            f"{path} cannot be written: {error.strerror}", remedy="name a file in a folder that you may write to"
+            f"{path} cannot be written: {error.strerror}",
+            remedy="name a file in a folder that you may write to",
         ) from error
 
 
@@ -89,7 +90,9 @@ def _filled(template: str, values: dict[str, str]) -> str:
 
 def _json(value: object) -> str:
     """JSON that no text can leave: '<' begins no tag in it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace(
+        "<", "\\u003c"
+    )
 
 
 def _data(found: Map) -> dict[str, Any]:

@@ -66,7 +66,9 @@ def _points(found: Map, axes: Axes) -> None:
     else:
         steps = [colours.share(one) for one in colours.of]
         drawn = [GREY if one is None else SCALE[min(len(SCALE) - 1, int(one * len(SCALE)))] for one in steps]
-    axes.scatter([one.x for one in points], [one.y for one in points], s=area, c=drawn, alpha=0.85, linewidths=0)
+    axes.scatter(
+        [one.x for one in points], [one.y for one in points], s=area, c=drawn, alpha=0.85, linewidths=0
+    )
     for at, rank in found.hits.items():
         one = points[at]
         axes.scatter(one.x, one.y, s=4 * area, facecolors="none", edgecolors="black", linewidths=1)
@@ -94,7 +96,9 @@ def _scale(found: Map, figure: Figure, axes: Axes) -> None:
     colours = found.colours
     steps = len(SCALE)
     norm = BoundaryNorm([step / steps for step in range(steps + 1)], steps)
-    bar = figure.colorbar(ScalarMappable(norm, ListedColormap(SCALE)), ax=axes, shrink=0.5, label=_plain(colours.field))
+    bar = figure.colorbar(
+        ScalarMappable(norm, ListedColormap(SCALE)), ax=axes, shrink=0.5, label=_plain(colours.field)
+    )
     bar.set_ticks([0, 1], labels=[in_words(colours.kind, one) for one in (colours.low, colours.high)])
 
 

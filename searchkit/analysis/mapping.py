@@ -178,9 +178,7 @@ def _read(db: Database, collection: StoredCollection, wanted: Wanted) -> _Read:
     if where and not isinstance(where, str):
         ids = allowed_passages(db, collection.collection_id, where, now=time.time())
         if not len(ids):
-            raise UsageError(
-                f"no passage of '{named}' fits the filter", remedy="widen it, or leave it out"
-            )
+            raise UsageError(f"no passage of '{named}' fits the filter", remedy="widen it, or leave it out")
     field, value_of = _values(db, collection, wanted.color_by)
     ids, total = _chosen(db, ids, wanted)
     ids, vectors = record.of(ids)
@@ -193,17 +191,17 @@ def _read(db: Database, collection: StoredCollection, wanted: Wanted) -> _Read:
     passages: list[StoredPassage] = []
     for start in range(0, len(ids), TOGETHER):
         passages += documents.passages(db, ids[start : start + TOGETHER].tolist())
-    return _Read(
-        collection, total, passages, vectors, field, [value_of.get(one) for one in ids.tolist()]
-    )
+    return _Read(collection, total, passages, vectors, field, [value_of.get(one) for one in ids.tolist()])
 
 
 def _chosen(db: Database, ids: Int64Vector, wanted: Wanted) -> tuple[Int64Vector, int]:
     """The passages of the points that are shown, ascending, and how many points there are."""
     unit = ids
     if wanted.level == "document":
-        rows = db.rows_among("SELECT passage_id, document_id FROM passages WHERE passage_id IN ({})", ids.tolist())
-        document = dict(rows)
+        rows = db.rows_among(
+            "SELECT passage_id, document_id FROM passages WHERE passage_id IN ({})", ids.tolist()
+        )
+        document: dict[int, int] = dict(rows)
         unit = np.array([document[one] for one in ids.tolist()], dtype=np.int64)
     different = np.unique(unit)
     if len(different) <= wanted.limit:
@@ -230,9 +228,7 @@ def _values(
 
 def _hits(library: Library, collection: StoredCollection, wanted: Wanted) -> dict[int, int]:
     """Rank by passage of what a query finds."""
-    found = library.query(
-        wanted.query or "", collection=collection.name, k=HITS, where=wanted.where
-    )
+    found = library.query(wanted.query or "", collection=collection.name, k=HITS, where=wanted.where)
     return {hit.passage_id: hit.rank for hit in found.hits}
 
 
@@ -256,7 +252,9 @@ def _means(vectors: Float32Matrix, rows: Sequence[Sequence[int]]) -> Float32Matr
     means = np.array([vectors[own].mean(axis=0, dtype=np.float64) for own in rows])
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
     first = vectors[[own[0] for own in rows]]  # where passages cancel out, the first stands for all
-    made: Float32Matrix = np.where(lengths > 1e-6, means / np.maximum(lengths, 1e-6), first).astype(np.float32)
+    made: Float32Matrix = np.where(lengths > 1e-6, means / np.maximum(lengths, 1e-6), first).astype(
+        np.float32
+    )
     return made
 
 

@@ -35,7 +35,7 @@ DEFAULT_FILE = Path("map.html")
 @click.option(
     "--color-by",
     metavar="FIELD",
-    help="Colour by this field of a filter: type, author, tags ...  [default: cluster, without clusters type]",
+    help="Colour by a field that filters know: type, author ...  [default: cluster, without clusters type]",
 )
 @click.option(
     "--method",

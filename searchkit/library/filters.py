@@ -82,7 +82,10 @@ def allowed_passages(db: Database, collection_id: int, wanted: Filter, *, now: f
     for name, (function, arguments) in _FUNCTIONS.items():
         db.define(name, function, arguments)
     made = _Condition(
-        now, [collection_id], partial(metadata_keys, db, collection_id), partial(passages_meant, db, collection_id)
+        now,
+        [collection_id],
+        partial(metadata_keys, db, collection_id),
+        partial(passages_meant, db, collection_id),
     )
     sql = made.of(wanted)
     rows = db.scan(f"SELECT p.passage_id {_PASSAGES} AND {sql}", made.parameters)

@@ -30,9 +30,7 @@ def values(db: Database, collection_id: int, name: str) -> dict[int, JsonValue]:
     else:
         names = known.source
     of_document = dict(_in_metadata(db, collection_id, names))
-    rows = db.rows(
-        "SELECT passage_id, document_id FROM passages WHERE collection_id = ?", (collection_id,)
-    )
+    rows = db.rows("SELECT passage_id, document_id FROM passages WHERE collection_id = ?", (collection_id,))
     return {passage_id: of_document[document] for passage_id, document in rows if document in of_document}
 
 
