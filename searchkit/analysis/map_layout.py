@@ -119,8 +119,7 @@ def _tsne(vectors: Float32Matrix, seed: int, on_progress: OnProgress | None) -> 
         n_jobs=_threads(len(vectors)),
         random_state=seed,
     )
-    embedding = embedding.optimize(THREADS_FROM = 3_000  # rows; fewer are done sooner than threads that wait for each other on a busy machine
-EARLY_ROUNDS, exaggeration=12, momentum=0.5, **from_round(0))
+    embedding = embedding.optimize(EARLY_ROUNDS, exaggeration=12, momentum=0.5, **from_round(0))
     embedding = embedding.optimize(ROUNDS, momentum=0.8, **from_round(EARLY_ROUNDS))
     return np.asarray(embedding, dtype=np.float64)
 
@@ -137,7 +136,9 @@ def _affinities(vectors: Float32Matrix) -> PerplexityBasedNN:
     cosines = np.where(missing, near.cosines[:, :1], near.cosines).astype(np.float64)
     distances = np.sqrt(np.maximum(0, 2 - 2 * cosines))  # of unit vectors
     return PerplexityBasedNN(
-        perplexity=perplexity, knn_index=PrecomputedNeighbors(rows, distances), n_jobs=_threads(len(vectors))
+        perplexity=perplexity,
+        knn_index=PrecomputedNeighbors(rows, distances),
+        n_jobs=_threads(len(vectors)),
     )
 
 
