@@ -179,7 +179,7 @@ function resize() {
   ratio = Math.min(2, devicePixelRatio || 1);
   for (const one of [map, over]) { one.width = Math.round(width * ratio); one.height = Math.round(height * ratio); }
   const room = 0.92;
-  fit = Math.min(width * room / Math.max(high[0] - low[0], 0.02), height * room / Math.max(high[1] - low[1], 0.02));
+  fit = Math.min(width * room / Math.max(high[0] - low[0], 0.02), Math.max(height - 66, 40) / Math.max(high[1] - low[1], 0.02));
   if (!Number.isFinite(fit)) fit = Math.min(width, height);
   fit = Math.min(fit, Math.max(width, height) * 2);
   paint();
