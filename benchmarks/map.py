@@ -2,10 +2,10 @@
 
     python -m benchmarks.map --vectors FILE.npy [--rows 10000 100000] [--peers] [--save]
 
-FILE.npy holds float32 rows of length 1, the first of which are laid out. *Kept* is the share of the 15 nearest
-by cosine that are among the 15 nearest on the map, over 2,000 rows; trustworthiness is scikit-learn's, over
-the same number of rows laid out. --peers lays out the fewest rows by scikit-learn's t-SNE, too, from the same
-beginning, and by UMAP where it is installed. The page has passages of 340 characters in 40 clusters; without a
+FILE.npy holds float32 rows of length 1, the first of which are laid out; without it, made ones are. *Kept* is
+the share of the 15 nearest by cosine that are among the 15 nearest on the map, over 2,000 rows;
+trustworthiness is scikit-learn's, among these rows. --peers lays out the fewest rows by scikit-learn's t-SNE,
+too, and by UMAP where it is installed. The page has passages of 340 characters in 40 clusters; without a
 Chromium (tests/browser.py says how it is found) it is left out.
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._conditions import report, versions
+from benchmarks.vector_search import made
 from searchkit.analysis.knn import neighbours_among
 from searchkit.analysis.map_colours import colours
 from searchkit.analysis.map_layout import PERPLEXITY, positions
@@ -44,9 +45,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="lay out the fewest rows by other programs, too")
     parser.add_argument("--save", action="store_true", help="keep the figures in results/")
     asked = parser.parse_args()
-    if asked.vectors is None:
-        raise SystemExit("no vectors: name a .npy file with --vectors")
-    held = np.load(asked.vectors, mmap_mode="r")
+    held = made(max(asked.rows)) if asked.vectors is None else np.load(asked.vectors, mmap_mode="r")
     figures: dict[str, Any] = {"layout": [], "page": [], "packages": versions(("openTSNE", "scikit-learn"))}
     for rows in sorted(asked.rows):
         vectors = np.ascontiguousarray(held[:rows], dtype=np.float32)
