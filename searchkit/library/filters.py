@@ -82,7 +82,10 @@ def allowed_passages(db: Database, collection_id: int, wanted: Filter, *, now: f
     for name, (function, arguments) in _FUNCTIONS.items():
         db.define(name, function, arguments)
     made = _Condition(
-        now, [collection_id], partial(_keys, db, collection_id), partial(passages_meant, db, collection_id)
+        now,
+        [collection_id],
+        partial(metadata_keys, db, collection_id),
+        partial(passages_meant, db, collection_id),
     )
     sql = made.of(wanted)
     rows = db.scan(f"SELECT p.passage_id {_PASSAGES} AND {sql}", made.parameters)
@@ -91,7 +94,7 @@ def allowed_passages(db: Database, collection_id: int, wanted: Filter, *, now: f
     return found
 
 
-def _keys(db: Database, collection_id: int, name: str) -> Sequence[str]:
+def metadata_keys(db: Database, collection_id: int, name: str) -> Sequence[str]:
     """Names in the metadata that are `name` but for case. Raises: FilterInvalid: there is none."""
     if name.isascii():  # SQLite can tell by itself, and need not look through all when it is there
         has_key = f"""SELECT 1 {_DOCUMENTS} AND EXISTS (

@@ -46,6 +46,9 @@ OWNERS: dict[str, set[str]] = {
     "pypdfium2": {"documents"},
     "semantic_text_splitter": {"documents"},
     "sklearn": {"analysis"},
+    "openTSNE": {"analysis"},
+    "umap": {"analysis"},
+    "matplotlib": {"analysis"},
 }
 IMPORTED_BY_ONE_FILE = {"faiss", "onnx", "onnxruntime"}
 

@@ -20,6 +20,7 @@ from tests.processes import all_end
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "transformers", "faiss", "kreuzberg", "onnxruntime", "sklearn", "scipy", "rich.table"}
+HEAVY |= {"openTSNE", "matplotlib"}
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""`searchkit map`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from searchkit.cli import options, output
+from searchkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from searchkit.analysis.mapping import Map
+    from searchkit.collection.library import Library
+
+DEFAULT_FILE = Path("map.html")
+
+
+@click.command("map")
+@options.collection_option("The collection to map.  [default: the only one, else company-docs]")
+@click.option(
+    "-o",
+    "--output",
+    "html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the page there.  [default: map.html, with --png none]",
+)
+@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Write a picture there.")
+@click.option(
+    "--color-by",
+    metavar="FIELD",
+    help="Colour by a field that filters know: type, author ...  [default: cluster, without clusters type]",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["tsne", "umap"]),
+    default="tsne",
+    help="umap needs the package umap-learn.  [default: tsne]",
+)
+@click.option(
+    "--level",
+    type=click.Choice(["passage", "document"]),
+    default="passage",
+    help="A point for each passage, or for each document.  [default: passage]",
+)
+@click.option("--query", metavar="TEXT", help="Mark the first hits of this query.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Of more points show so many, taken at random.  [default: 100,000]",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Another one lays the map out anew.")
+@options.filter_options
+@options.library_option
+@options.json_option
+def map_command(
+    library: Library, collection: str | None, html: Path | None, png: Path | None, as_json: bool, **asked: Any
+) -> None:
+    """Draw a map of a collection: each passage a point, near to passages that are like it.
+
+    \b
+    searchkit map -o map.html
+    searchkit map --color-by type --where "modified >= 2025"
+    searchkit map --level document --query "how do I get a laptop" --png map.png
+
+    The page is one file and opens offline. It shows text and place of the point under the pointer, marks what
+    a search finds, and a lasso (Shift and drag) takes points together and saves them as CSV or JSON. Colours
+    are those of the stored clusters (see searchkit cluster), or of any field that filters know.
+
+    The same collection gives the same map. Only --query needs the model.
+    """
+    from searchkit.analysis import mapping
+
+    started = time.perf_counter()
+    html = html or (None if png else DEFAULT_FILE)
+    for path in filter(None, (html, png)):
+        _require_place(path)
+    if png:
+        from searchkit.analysis.map_picture import require_matplotlib
+
+        require_matplotlib()
+    asked["limit"] = asked["limit"] or mapping.LIMIT
+    wanted = mapping.checked(mapping.Wanted(**asked))
+    with _progress() as on_progress:
+        found = mapping.layout(library, collection, wanted, on_progress=on_progress)
+    for notice in found.notices:
+        click.echo(f"Note: {notice}", err=True)
+    written = _write(found, html, png)
+    took_s = time.perf_counter() - started
+    if as_json:
+        output.print_json(_plain(found, html, png, took_s))
+        return
+    from searchkit.analysis.map_page import about
+
+    click.echo(f"{found.collection}: {about(found)}, in {took_s:.1f} s")
+    for path in written:
+        click.echo(f"  wrote {path}")
+
+
+def _require_place(path: Path) -> None:
+    """Raise UsageError where no file can be written: before minutes are spent on it."""
+    if path.is_dir() or not path.parent.is_dir():
+        found = "is a folder" if path.is_dir() else "is in a folder that does not exist"
+        raise UsageError(f"{path} {found}", remedy="name a file in a folder that exists, as in: -o map.html")
+
+
+def _write(found: Map, html: Path | None, png: Path | None) -> list[Path]:
+    written = []
+    if html:
+        from searchkit.analysis.map_page import write_html
+
+        write_html(found, html)
+        written.append(html)
+    if png:
+        from searchkit.analysis.map_picture import write_png
+
+        write_png(found, png)
+        written.append(png)
+    return written
+
+
+def _plain(found: Map, html: Path | None, png: Path | None, took_s: float) -> dict[str, Any]:
+    """The stable JSON form."""
+    return {
+        "collection": found.collection,
+        "method": found.method,
+        "level": found.level,
+        "points": len(found.points),
+        "of": found.total,
+        "color_by": found.colours.field,
+        "kind": found.colours.kind,
+        "categories": [{"name": name, "points": count} for name, count in found.colours.categories],
+        "query": found.query or None,
+        "hits": len(found.hits),
+        "html": str(html) if html else None,
+        "png": str(png) if png else None,
+        "took_s": round(took_s, 3),
+    }
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None] | None]:
+    """A bar on stderr; nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task("laying out", total=None)
+        yield lambda share: bar.update(line, total=1.0, completed=share)
