@@ -71,13 +71,17 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What `forget` did. `shared` of the passages have a text that other Documents hold, too: it stays."""
+    """What `forget` did. `shared` of the passages have a text that other Documents hold, too: it stays.
+
+    clusters: Collections whose clusters were deleted, for their names are words of what was forgotten.
+    """
 
     document: str
     collections: tuple[str, ...]
     documents: int
     passages: int
     shared: int
+    clusters: tuple[str, ...]
     proof: Proof
     took_s: float
 
@@ -148,6 +152,7 @@ def forget(
     started = time.perf_counter()
     files = look_up(db, document, collection) if document is not None else []
     _require_space(db)
+    clustered = clusters.clustered(db)
     erased = begin(db, files, everywhere=collection is None) if files else NOTHING
     proof = finish(db, wait_s)
     return Forgotten(
@@ -156,6 +161,7 @@ def forget(
         documents=erased.documents,
         passages=erased.passages,
         shared=erased.shared,
+        clusters=tuple(name for name in clustered if name not in clusters.clustered(db)),
         proof=proof,
         took_s=round(time.perf_counter() - started, 3),
     )
