@@ -142,9 +142,9 @@ def _gathered(db: Database, collection: StoredCollection) -> _Gathered:
     run = stored_run(db, collection)
     found = store.assignments(db, collection.collection_id, run)
     inside = found.numbers != store.NO_CLUSTER
-    if len(set(found.numbers[inside].tolist())) < 2:
+    if (count := len(set(found.numbers[inside].tolist()))) < 2:
         raise UsageError(
-            f"collection '{collection.name}' has {len(run.clusters)} stored clusters with passages, "
+            f"collection '{collection.name}' has {count} stored clusters with passages, "
             "expected two or more: else there is nothing to compare",
             remedy=f"make more of them with: searchkit cluster -c {collection.name} --k 8",
         )

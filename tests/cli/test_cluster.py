@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import sys
 
 import pytest
 
+from searchkit.cli import progress
 from tests.collection.conftest import write
 
 LEAVE = "Parental leave lasts fourteen weeks at full pay, case {}\n"
@@ -40,6 +42,17 @@ def test_csv_has_a_line_for_each_passage(indexed):
     assert len(rows) == 12 and {row["cluster"] for row in rows} == {"1", "2"}
     assert len({(row["name"], row["document"][:5]) for row in rows}) == 2
     assert rows[0]["text"] and rows[0]["outlier"] == "0"
+
+
+def test_progress_is_shown_on_a_terminal_only(monkeypatch, capfd):
+    with progress.steps() as show:
+        assert show is None
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress.steps() as show:
+        show("reading words", 1, 4)
+    out, err = capfd.readouterr()
+    assert out == "" and "reading words" in err
 
 
 def test_a_query_is_kept_to_a_cluster(indexed):
