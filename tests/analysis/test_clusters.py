@@ -1,5 +1,7 @@
 """Clusters of a Collection: made, stored, kept true while passages come and go, and forgotten."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -170,6 +172,14 @@ def test_another_collection_of_the_same_name_is_not_given_these_clusters(library
 
     monkeypatch.setattr(clusters, "kmeans", replacing)
     assert (make(library, k=2).passages, len(made)) == (16, 2)
+
+
+def test_vectors_of_another_recipe_are_not_what_was_read(library):
+    with library.reading() as (db, collection):
+        ids, _ = clusters.vectors_of(db, collection)
+        assert clusters._is_same(db, collection, collection, ids)
+        for other in ({"recipe_id": 99}, {"collection_id": 99}):
+            assert not clusters._is_same(db, collection, replace(collection, **other), ids[:0])
 
 
 def test_progress_tells_what_is_done(library):
