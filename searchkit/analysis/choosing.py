@@ -37,12 +37,12 @@ SEEDS = 3
 TOLERANCE = 0.02  # of the best separation: from seed to seed it differs by about as much
 STABLE = 0.5  # of the best stability
 LEAST_STABLE = 0.3  # of the labelled sets 0.6 and more, of clouds without clusters mostly under 0.2
-CLOUDS = 3  # whose separations are averaged
-CLOUD_OF = 1_024  # passages whose spread a cloud has
-# By how much the rest to full separation must be smaller than a cloud's: this share at least, and among few
-# passages CHANCE by the root of their number, for separations of two clouds differ by about a third of that.
-LEAST_APART = 0.02
-CHANCE = 1.0
+CLOUDS = 5  # whose separations are averaged
+# By how much the rest to full separation must be smaller than a cloud's: this share at least, half of which a
+# cloud loses to being brought to length 1, and among few passages CHANCE by the root of their number, for
+# separations of two clouds differ by about a third of that.
+LEAST_APART = 0.03
+CHANCE = 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,15 +111,15 @@ def stands_apart(one: Tried, passages: int) -> bool:
 def of_cloud(vectors: Float32Matrix, k: int, *, seed: int) -> float:
     """The mean separation of k pieces of clouds that have no clusters, and else the shape of these vectors.
 
-    Sums of vectors with random weights: normally distributed, with the mean and the covariance of theirs.
+    Normally distributed, with the mean and the covariance of these, and brought to length 1.
     """
+    middle = vectors.mean(axis=0)
+    root = _root(vectors - middle)
     found = []
     for number in range(CLOUDS):
         random = np.random.default_rng([seed, number])
-        rows = random.choice(len(vectors), min(len(vectors), CLOUD_OF), replace=False)
-        middle = vectors[rows].mean(axis=0)
-        weights = random.standard_normal((len(vectors), len(rows)), dtype=np.float32)
-        cloud = directions(middle + weights @ (vectors[rows] - middle) / np.float32(math.sqrt(len(rows))))
+        drawn = random.standard_normal((len(vectors), len(root)), dtype=np.float32)
+        cloud = directions(middle + drawn @ root)
         found.append(separation(cloud, kmeans(cloud, k, seed=number, starts=1)))
     return float(np.mean(found))
 
@@ -156,6 +156,15 @@ def separation(vectors: Float32Matrix, partition: Partition) -> float:
         worst = np.maximum(np.maximum(a, b), SAME)
         total += float(np.where(sizes[own] > 1, (b - a) / worst, 0).sum())
     return total / len(vectors)
+
+
+def _root(centred: Float32Matrix) -> Float32Matrix:
+    """What gives standard normal rows the covariance of these. Returns: (min(n, dim), dim) float32."""
+    if len(centred) <= centred.shape[1]:
+        return centred / np.float32(math.sqrt(len(centred)))
+    values, axes = np.linalg.eigh(centred.T @ centred / np.float32(len(centred)))
+    root: Float32Matrix = (np.sqrt(values.clip(min=0))[:, None] * axes.T).astype(np.float32)
+    return root
 
 
 def _looked_at(vectors: Float32Matrix, seed: int) -> Float32Matrix:
