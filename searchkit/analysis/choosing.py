@@ -42,7 +42,7 @@ CLOUDS = 5  # whose separations are averaged
 # cloud loses to being brought to length 1, and among few passages CHANCE by the root of their number, for
 # separations of two clouds differ by about a third of that.
 LEAST_APART = 0.03
-CHANCE = 1.2
+CHANCE = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

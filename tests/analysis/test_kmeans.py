@@ -126,7 +126,7 @@ def test_progress_is_told_for_each_number_tried():
         (0.244, 0.220, 2_888, True),  # 3 % less is left than in a cloud
         (0.235, 0.220, 2_888, False),
         (0.32, 0.22, 40, False),  # 15 %: among so few that is chance
-        (0.35, 0.22, 40, True),
+        (0.34, 0.22, 40, True),
         (0.08, 0.10, 10**6, False),
         (1.0, 0.9, 12, True),
     ],
