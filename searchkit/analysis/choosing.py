@@ -38,8 +38,8 @@ TOLERANCE = 0.02  # of the best separation: from seed to seed it differs by abou
 STABLE = 0.5  # of the best stability
 LEAST_STABLE = 0.3  # of the labelled sets 0.6 and more, of clouds without clusters mostly under 0.2
 CLOUDS = 5  # whose separations are averaged
-# By how much the rest to full separation must be smaller than a cloud's: this share at least, half of which a
-# cloud loses to being brought to length 1, and among few passages CHANCE by the root of their number, for
+# By how much the rest to full separation must be smaller than a cloud's: this share at least, for clouds of
+# thousands are up to 2.5 % apart themselves, and among few passages CHANCE by the root of their number, for
 # separations of two clouds differ by about a third of that.
 LEAST_APART = 0.03
 CHANCE = 1.0
