@@ -10,6 +10,8 @@ Model family how a kind of model takes an Instruction              (embedding/, 
 recipe       fingerprint of everything that shapes a stored vector
 Library      the folder that holds the truth and the snapshots
 Collection   a named set of sources under one Profile and one model
+cluster      Passages of a Collection that belong together; has a number, a name, words, a centroid
+theme        clusters near to each other
 snapshot     a file built from the vectors of record: their rows, or codes; can always be deleted
 Hit          a Passage found, with score (larger is better everywhere) and rank
 """

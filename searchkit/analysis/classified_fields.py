@@ -24,7 +24,8 @@ from searchkit.library import documents
 from searchkit.library.classifiers import Origin
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
-from searchkit.library.filters import FIELDS, KIND, METADATA, METADATA_PREFIX, fold, metadata_names
+from searchkit.library.filter_grammar import fold
+from searchkit.library.filters import FIELDS, KIND, METADATA, METADATA_PREFIX, metadata_names
 from searchkit.profile import Profile
 
 

@@ -33,6 +33,9 @@ def forget_command(
     The file itself is never touched. It is left out by later runs, under another name too, until you name it:
     searchkit index FILE. Of a table, single rows can be forgotten; one that is edited later comes back.
 
+    The clusters of its collections are deleted, for their names are words of texts; searchkit cluster makes
+    them again.
+
     Texts that other documents hold as well stay. Killed at any moment, the next command that writes goes on.
     What the file system, the disk or a backup keeps of former files is beyond searchkit's reach.
 
@@ -74,6 +77,11 @@ def _print(done: Forgotten) -> None:
         names = ", ".join(output.clean(name) for name in done.classifiers)
         click.echo(
             f"  Deleted with it what was trained from it: {names}; searchkit classify train makes them anew."
+        )
+    for name in done.clusters:
+        click.echo(
+            f"  The clusters of {name} are deleted, for they were made of it; make them again: "
+            f"searchkit cluster -c {name}"
         )
     proof = done.proof
     searched = f"{proof.files:,} files, {proof.bytes / 1e6:,.1f} MB, for {proof.pieces:,} pieces of it"

@@ -71,16 +71,20 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What `forget` did. `shared` of the passages have a text that other Documents hold, too: it stays."""
+    """What `forget` did. `shared` of the passages have a text that other Documents hold, too: it stays.
+
+    clusters: Collections whose clusters were deleted, for their names are words of what was forgotten.
+    """
 
     document: str
     collections: tuple[str, ...]
     documents: int
     passages: int
     shared: int
+    clusters: tuple[str, ...]  # Collections whose clusters went with it
+    classifiers: tuple[str, ...]  # that were trained from what is gone
     proof: Proof
     took_s: float
-    classifiers: tuple[str, ...] = ()  # that were trained from what is gone, and went with it
 
 
 def look_up(db: Database, document: str, collection: StoredCollection | None) -> list[Held]:
@@ -150,6 +154,7 @@ def forget(
     files = look_up(db, document, collection) if document is not None else []
     _require_space(db)
     trained = classifiers.names(db)
+    clustered = clusters.clustered(db)
     erased = begin(db, files, everywhere=collection is None) if files else NOTHING
     proof = finish(db, wait_s)
     return Forgotten(
@@ -158,8 +163,9 @@ def forget(
         documents=erased.documents,
         passages=erased.passages,
         shared=erased.shared,
-        proof=proof,
+        clusters=tuple(name for name in clustered if name not in clusters.clustered(db)),
         classifiers=tuple(sorted({*trained} - {*classifiers.names(db)})),
+        proof=proof,
         took_s=round(time.perf_counter() - started, 3),
     )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from searchkit.arrays import Int64Vector
 from searchkit.errors import FilterInvalid, near_names
 from searchkit.library.cluster_filter import passages_meant
 from searchkit.library.database import Database
-from searchkit.library.filter_grammar import All, AnyOf, Comparison, Filter, Not, Value
+from searchkit.library.filter_grammar import All, AnyOf, Comparison, Filter, Not, Value, fold
 
 TEXT, NUMBER, TIME, KIND, METADATA, DATED = "text", "number", "time", "kind", "metadata", "dated metadata"
 CLUSTER = "cluster"  # searchkit's own where a Collection has clusters, else a field like any other
@@ -218,11 +217,6 @@ def _joined(word: str, parts: Sequence[str]) -> str:
 
 
 # -------------------------------------------------------------------- values
-
-
-def fold(value: object) -> str | None:
-    """A value as text, in the form in which texts are compared."""
-    return None if value is None else unicodedata.normalize("NFKC", str(value)).casefold()
 
 
 def as_number(value: object) -> float | None:

@@ -141,6 +141,7 @@ def m008_clusters(tables: Tables) -> None:
              asked           TEXT    NOT NULL,  -- 'auto' or a number
              passages        INTEGER NOT NULL,  -- that were clustered
              last_passage_id INTEGER NOT NULL,  -- passages above it came later
+             least           INTEGER NOT NULL,  -- passages of a cluster
              study           TEXT    NOT NULL   -- JSON: what was measured of each number of clusters tried
            )"""
     )

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from searchkit.library.database import Database
-from searchkit.library.filters import FIELDS, METADATA_PREFIX, TIME, fold, metadata_keys
+from searchkit.library.filter_grammar import fold
+from searchkit.library.filters import FIELDS, METADATA_PREFIX, TIME, metadata_keys
 from searchkit.records import JsonValue
 
 
