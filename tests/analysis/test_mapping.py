@@ -27,8 +27,7 @@ def indexed(library, tmp_path):
 
 
 def clustered(library, k):
-    with library.writing() as (db, collection):
-        clusters.make(db, collection, clusters.Wanted(k=k))
+    clusters.make(library, wanted=clusters.Wanted(k=k))
 
 
 def test_every_passage_is_a_point_near_to_its_like(indexed):
