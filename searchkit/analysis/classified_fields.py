@@ -32,7 +32,9 @@ def read_collection(db: Database, collection: StoredCollection, field: str) -> L
     """The different texts of a Collection's passages, each labelled by a field of its Document.
 
     A text of several Documents is that of the first; where their labels differ, as under a footer, it says
-    nothing of any and is left out. Raises: UsageError: there is nothing to learn. LibraryDamaged.
+    nothing of any and is left out. What stands in several Documents under other headings goes with the first
+    of that label, too: it is never both learnt and asked.
+    Raises: UsageError: there is nothing to learn. LibraryDamaged.
     """
     labels, unlabelled = _labels_of(db, collection, field)
     require_classes(list(labels.values()), field)
@@ -41,17 +43,21 @@ def read_collection(db: Database, collection: StoredCollection, field: str) -> L
     kept: list[int] = []
     groups: list[int] = []
     own: list[str] = []
+    first: dict[tuple[int, str], int] = {}  # Document by body and label
     repeated, conflicts = 0, []
     for row, places in enumerate(held.passages_by_row()):
         of = list(dict.fromkeys(held.document_ids[places].tolist()))
-        found = {labels[one]: one for one in of if one in labels}
+        found: dict[str, int] = {}
+        for one in of:
+            if one in labels:
+                found.setdefault(labels[one], one)
         repeated += len(of) > 1
         if len(found) > 1:
             conflicts.append((int(held.passage_ids[places[0]]), tuple(found), tuple(found.values())))
-        elif found:
+        for label, document in found.items() if len(found) == 1 else ():
             kept.append(row)
-            own += found
-            groups.append(next(iter(found.values())))
+            own.append(label)
+            groups.append(first.setdefault((int(held.bodies[row]), label), document))
     return Labelled(
         vectors=np.asarray(held.vectors[kept]),
         labels=own,
@@ -65,6 +71,7 @@ def read_collection(db: Database, collection: StoredCollection, field: str) -> L
         profile=Profile.from_dict(collection.profile),
         recipe=collection.recipe,
         repeated=repeated,
+        contradicting=len(conflicts),
         conflicts=_conflicts(db, conflicts),
         unlabelled=unlabelled,
     )

@@ -54,6 +54,7 @@ class Labelled:
     profile: Profile
     recipe: Mapping[str, str]
     repeated: int = 0
+    contradicting: int = 0
     conflicts: tuple[Conflict, ...] = ()
     unlabelled: int = 0
     failed: tuple[Failure, ...] = ()
@@ -71,13 +72,12 @@ class ReadFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grouped:
-    """Rows of a file as examples."""
+class Different:
+    """The different texts of a file with the label of each; those with several labels are left out."""
 
-    vectors: Float32Matrix
+    texts: Sequence[str]
     labels: Sequence[str]
-    groups: Int64Vector
-    repeated: int
+    repeated: int  # texts in several rows
     conflicts: tuple[Conflict, ...]
 
 
@@ -178,52 +178,43 @@ def _kind(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def grouped(read: ReadFile, texts: Sequence[str], vectors: Float32Matrix) -> Grouped:
-    """Rows with their vectors; all rows of one text, but for case and blanks, are one group.
-
-    texts: the different texts, in the order of `vectors`.
-    """
-    row_of = {text: row for row, text in enumerate(texts)}
-    group_of: dict[str, int] = {}
-    groups = [group_of.setdefault(" ".join(text.split()).casefold(), len(group_of)) for text, _ in read.rows]
-    held: dict[int, list[int]] = {}
-    for at, group in enumerate(groups):
-        held.setdefault(group, []).append(at)
-    several = [rows for rows in held.values() if len(rows) > 1]
-    conflicts = [
-        Conflict(
-            text=read.rows[rows[0]][0],
-            labels=labels,
-            where=tuple(f"line {read.lines[row]}" for row in rows),
-        )
-        for rows in several
-        if len(labels := tuple(dict.fromkeys(read.rows[row][1] for row in rows))) > 1
-    ]
-    return Grouped(
-        vectors=vectors[[row_of[text] for text, _ in read.rows]],
-        labels=[label for _, label in read.rows],
-        groups=np.array(groups, dtype=np.int64),
-        repeated=len(several),
-        conflicts=tuple(conflicts[:CONFLICTS_KEPT]),
+def different(read: ReadFile) -> Different:
+    """Each text once, but for case and blanks: rows that repeat it are no evidence of their own."""
+    rows_of: dict[str, list[int]] = {}
+    for row, (text, _) in enumerate(read.rows):
+        rows_of.setdefault(" ".join(text.split()).casefold(), []).append(row)
+    kept, conflicts = [], []
+    for rows in rows_of.values():
+        labels = tuple(dict.fromkeys(read.rows[row][1] for row in rows))
+        if len(labels) == 1:
+            kept.append(rows[0])
+        else:
+            lines = tuple(f"line {read.lines[row]}" for row in rows)
+            conflicts.append(Conflict(text=read.rows[rows[0]][0], labels=labels, where=lines))
+    return Different(
+        texts=[read.rows[row][0] for row in kept],
+        labels=[read.rows[row][1] for row in kept],
+        repeated=sum(len(rows) > 1 for rows in rows_of.values()),
+        conflicts=tuple(conflicts),
     )
 
 
 def embedded_file(
     read: ReadFile, embedder: Embedder, profile: Profile, told: str, on_embedded: OnEmbedded
 ) -> Labelled:
-    """The rows of a file with their vectors. told: what the file and its field are called."""
-    texts = list(dict.fromkeys(text for text, _ in read.rows))
-    vectors, truncated = embedded(embedder, profile, texts, on_embedded)
-    found = grouped(read, texts, vectors)
+    """The different texts of a file with their vectors. told: what the file and its field are called."""
+    found = different(read)
+    vectors, truncated = embedded(embedder, profile, found.texts, on_embedded)
     return Labelled(
-        vectors=found.vectors,
+        vectors=vectors,
         labels=found.labels,
-        groups=found.groups,
+        groups=np.arange(len(found.texts)),
         origin=Origin(told=told),
         profile=profile,
         recipe=recipe_of(embedder, profile),
         repeated=found.repeated,
-        conflicts=found.conflicts,
+        contradicting=len(found.conflicts),
+        conflicts=found.conflicts[:CONFLICTS_KEPT],
         failed=read.failed,
         truncated=truncated,
         notices=embedder.notices_for(profile),
@@ -282,6 +273,11 @@ def require_classes(labels: Sequence[str], field: str) -> None:
         )
 
 
+def differing(texts: int) -> str:
+    """So many texts contradict themselves, in words."""
+    return f"{texts:,} text{'' if texts == 1 else 's'} with differing labels"
+
+
 def examples_of(found: Labelled) -> tuple[Examples, tuple[tuple[str, int], ...]]:
     """Examples of the classes with enough different texts, and the classes that are left out.
 
@@ -293,9 +289,11 @@ def examples_of(found: Labelled) -> tuple[Examples, tuple[tuple[str, int], ...]]
     left_out = tuple(sorted((label, size) for label, size in sizes.items() if size < LEAST))
     if len(classes) < 2:
         shown = ", ".join(label[:40] for label, _ in left_out[:SHOWN])
+        few = f"; too few have: {shown}{' ...' if len(left_out) > SHOWN else ''}" if left_out else ""
+        odd = f"; left out: {differing(found.contradicting)}" if found.contradicting else ""
         raise UsageError(
             f"{len(classes)} of {len(sizes):,} classes have {LEAST} different texts or documents, expected "
-            f"two such; too few have: {shown}{' ...' if len(left_out) > SHOWN else ''}",
+            f"two such{few}{odd}",
             remedy="label more texts of each class, or name another field",
         )
     number = {label: row for row, label in enumerate(classes)}

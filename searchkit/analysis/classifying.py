@@ -86,8 +86,9 @@ class TrainReport:
     texts: int  # learnt from
     measured: Measured
     left_out: tuple[tuple[str, int], ...]  # classes with too few different texts, and how many they have
-    repeated: int  # texts that stand there more than once
-    conflicts: tuple[Conflict, ...]  # the same text under differing labels
+    repeated: int  # texts that stand there more than once; each was learnt once
+    contradicting: int  # texts under differing labels, which were left out
+    conflicts: tuple[Conflict, ...]  # the first of them
     unlabelled: int  # Documents without the field, or with several values in it
     failed: tuple[Failure, ...]  # rows that could not be used
     truncated: int  # texts longer than the model reads
@@ -159,6 +160,7 @@ def train(
         measured=measured,
         left_out=left_out,
         repeated=found.repeated,
+        contradicting=found.contradicting,
         conflicts=found.conflicts,
         unlabelled=found.unlabelled,
         failed=found.failed,

@@ -35,6 +35,8 @@ def say_rows_left_out(failed: Sequence[Failure]) -> None:
 
 def say_what_was_left_out(report: TrainReport) -> None:
     """Say on stderr what was not learnt from, and what contradicts itself."""
+    from searchkit.analysis.classified_texts import differing
+
     say_rows_left_out(report.failed)
     if report.left_out:
         shown = ", ".join(output.clean(label) for label, _ in report.left_out[:SHOWN])
@@ -42,8 +44,10 @@ def say_what_was_left_out(report: TrainReport) -> None:
         click.echo(f"Left out, for they have a single text or document: {shown}{more}", err=True)
     if report.unlabelled:
         click.echo(f"{report.unlabelled:,} documents have no single value in the field.", err=True)
-    if report.conflicts:
-        click.echo(f"{len(report.conflicts):,} texts have differing labels:", err=True)
+    if report.repeated:
+        click.echo(f"{report.repeated:,} texts stand there more than once: each counts once.", err=True)
+    if report.contradicting:
+        click.echo(f"Left out: {differing(report.contradicting)}:", err=True)
         for one in report.conflicts[:5]:
             labels, where = ", ".join(one.labels[:4]), ", ".join(one.where[:4])
             click.echo(f"  {_short(one.text)} ({output.clean(labels)}; {output.clean(where)})", err=True)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from searchkit.analysis import classifying
+from searchkit.analysis.classified_fields import read_collection
 from searchkit.analysis.classified_texts import NotOne, label_of
 from searchkit.analysis.classifying import FromCollection, FromFile, Wanted
+from searchkit.analysis.texts import texts_of
 from searchkit.collection.library import Library
 from searchkit.errors import FilterInvalid, LibraryBusy, LibraryDamaged, RecipeMismatch, UsageError
 from searchkit.library import classifiers as store
@@ -115,7 +117,7 @@ def test_a_footer_of_many_documents_says_nothing_of_any_label(library, tmp_path)
         pytest.fail("the footer was not cut off: this test tests nothing")
     (conflict,) = report.conflicts
     assert set(conflict.labels) == {"hr", "finance"} and "front desk" in conflict.text
-    assert (report.texts, report.repeated) == (12, 1)
+    assert (report.texts, report.repeated, report.contradicting) == (12, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +161,28 @@ def test_a_class_with_one_text_is_left_out_and_differing_labels_are_pointed_out(
     )
     (conflict,) = report.conflicts
     assert conflict.labels == ("hr", "finance") and conflict.where == ("line 1", "line 32")
+    assert (report.texts, report.contradicting) == (29, 1)
+
+
+def test_a_text_counts_once_however_often_it_is_listed(library, tmp_path):
+    """Four texts make no promise, and no more when each stands there twenty times."""
+    rows = [{"text": (LEAVE, INVOICE)[n % 2].format(n), "label": ("hr", "finance")[n % 2]} for n in range(4)]
+    table = write(tmp_path / "dup.jsonl", "\n".join(map(json.dumps, rows * 20)))
+    report = train(library, table)
+    assert (report.texts, report.repeated, report.measured.reach) == (4, 4, None)
+
+
+def test_what_stands_under_other_headings_elsewhere_is_not_learnt_and_asked(library, tmp_path):
+    for n in range(12):
+        team, text = (("hr", LEAVE), ("finance", INVOICE))[n % 2]
+        write(tmp_path / f"docs/{n:02}.md", f"---\nteam: {team}\ntitle: T{n}\n---\n{text.format(n // 4)}\n")
+    library.index([tmp_path / "docs"])
+    with library.reading() as (db, collection):
+        found = read_collection(db, collection, "team")
+        held = texts_of(db, collection)
+    assert len(found.vectors) == 12 and len(held.firsts) == 6
+    groups = {(body, group) for body, group in zip(held.bodies.tolist(), found.groups.tolist(), strict=True)}
+    assert len(groups) == len({group for _, group in groups}) == 6
 
 
 def test_columns_of_csv_and_fields_within_fields(library, tmp_path):
@@ -182,7 +206,7 @@ def test_columns_of_csv_and_fields_within_fields(library, tmp_path):
         ("nonsense", "line 1 is not JSON"),
         ('{"text": "a", "label": "x"}\n{"text": "b", "label": "x"}', "all 2 have the same 'label': 'x'"),
         ('{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}', "0 of 2 classes have 2 different texts"),
-        ('{"text": "a", "label": "x"}\n' * 4 + '{"text": "a", "label": "y"}\n' * 4, "0 of 2 classes"),
+        ('{"text": "a", "label": "x"}\n' * 4 + '{"text": "a", "label": "y"}\n' * 4, "1 text with differing"),
     ],
 )
 def test_a_file_with_nothing_to_learn_says_what_was_found(library, tmp_path, content, said):

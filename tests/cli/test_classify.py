@@ -49,6 +49,15 @@ def test_rows_that_cannot_be_used_are_listed_and_the_exit_code_says_so(searchkit
     assert "single text or document: x" in err
 
 
+def test_what_is_repeated_and_what_contradicts_itself_is_said(searchkit, labelled):
+    with labelled.open("a") as file:
+        file.write("\n" + json.dumps({"text": LEAVE.format(0), "label": "money"}))
+        file.write("\n" + json.dumps({"text": LEAVE.format(2), "label": "hr"}))
+    code, out, err = searchkit("classify", "train", "teams", "--labels", labelled)
+    assert code == 0 and "on 29 texts" in out
+    assert "2 texts stand there more than once" in err and "Left out: 1 text with differing labels:" in err
+
+
 def test_predictions_in_every_form(trained):
     asked = ("classify", "predict", "teams", LEAVE.format("x"), ODD)
     code, out, err = trained(*asked)
