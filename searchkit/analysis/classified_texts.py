@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from searchkit.documents.table import table_rows
 from searchkit.embedding.embedder import Embedder
 from searchkit.errors import LibraryDamaged, ModelError, UsageError, near_names
 from searchkit.library.classifiers import Origin
+from searchkit.library.document_labels import NotOne, label_of
 from searchkit.profile import Profile
 from searchkit.records import Failure
 
@@ -28,10 +28,6 @@ CONFLICTS_KEPT = 1_000
 TOGETHER = 1_024  # texts embedded at a time
 
 OnEmbedded = Callable[[int, int], None]  # told how many texts of how many are embedded
-
-
-class NotOne(Exception):
-    """A value is no single label; says what was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,24 +149,6 @@ def _text(value: Any, name: str) -> str:
     if not (text := plain(value)):
         raise NotOne(f"'{name}' is empty")
     return text
-
-
-def label_of(value: Any) -> str | None:
-    """A value as a label: numbers and truth values as JSON writes them, of a list its only member.
-
-    Returns: None where there is none. Raises: NotOne: there are several, or it is no plain value.
-    """
-    if isinstance(value, list):
-        members = {one for one in map(label_of, value) if one is not None}
-        if len(members) > 1:
-            raise NotOne(f"has {len(members)} labels, expected one: a text belongs to one class")
-        return next(iter(members), None)
-    if isinstance(value, Mapping):
-        raise NotOne("has an object as its label, expected a text")
-    if value is None or value != value:  # NaN
-        return None
-    text = value if isinstance(value, str) else json.dumps(value)
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split()) or None
 
 
 def _kind(value: Any) -> str:

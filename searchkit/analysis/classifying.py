@@ -24,7 +24,6 @@ from searchkit.collection.recipe import differences, recipe_of
 from searchkit.collection.refresh import place_of
 from searchkit.errors import LibraryBusy, RecipeMismatch, UsageError
 from searchkit.library import classifiers as store
-from searchkit.library import collections as catalogue
 from searchkit.library import documents
 from searchkit.library.classifiers import Head, StoredClassifier
 from searchkit.library.collections import StoredCollection
@@ -60,7 +59,7 @@ class FromFile:
 class FromCollection:
     """The passages of a Collection, each labelled by a field of its Document; no model is needed.
 
-    field: a name in the metadata, `meta.NAME` or NAME, or one that all Documents have, such as `type`.
+    field: a name in the metadata, `meta.NAME` or NAME, or `type`.
     """
 
     field: str
@@ -223,15 +222,11 @@ def _put(library: Library, made: StoredClassifier, wanted: Wanted, patience: Pat
     """Store it, if what it was made from still stands there."""
     with library.written(patience=patience) as db:
         _require_free(store.names(db), made.name, wanted)
-        origin = made.origin
-        if origin.collection_id is not None:
-            later = catalogue.count_passages(db, origin.collection_id, after=origin.last_passage_id)
-            left = catalogue.count_passages(db, origin.collection_id) - later
-            if left < origin.passages:  # what was forgotten meanwhile must not live on in weights
-                raise LibraryBusy(
-                    f"{origin.passages - left:,} passages that '{made.name}' was trained from are gone",
-                    remedy="run the same command again",
-                )
+        if store.outdated(db, made.origin):  # what was forgotten meanwhile must not live on in weights
+            raise LibraryBusy(
+                f"passages or labels that '{made.name}' was trained from have changed meanwhile",
+                remedy="run the same command again",
+            )
         with db.transaction() as tx:
             store.put(tx, made)
 

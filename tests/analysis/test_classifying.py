@@ -11,12 +11,12 @@ import pytest
 
 from searchkit.analysis import classifying
 from searchkit.analysis.classified_fields import read_collection
-from searchkit.analysis.classified_texts import NotOne, label_of
 from searchkit.analysis.classifying import FromCollection, FromFile, Wanted
 from searchkit.analysis.texts import texts_of
 from searchkit.collection.library import Library
 from searchkit.errors import FilterInvalid, LibraryBusy, LibraryDamaged, RecipeMismatch, UsageError
 from searchkit.library import classifiers as store
+from searchkit.library.document_labels import NotOne, label_of
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
 
@@ -325,6 +325,14 @@ def test_a_stored_vector_that_is_no_direction_is_refused(indexed, number):
         ("means = zeroblob(3)", "a blob has 3 bytes"),
         ("classes = 'no json'", "is damaged"),
         ("decision = '{}'", "is damaged"),
+        ("decision = json_set(decision, '$.threshold', 7)", "no share"),
+        ("decision = json_set(decision, '$.threshold', 'high')", "is damaged"),
+        ("figures = '{}'", "its figures are not"),
+        ("figures = json_set(figures, '$.reaches[0][1]', 3)", "its figures are not"),
+        ("figures = json_set(figures, '$.log_loss', json('[1]'))", "its figures are not"),
+        ("profile = '{}'", "is damaged"),
+        ("recipe = '[]'", "its recipe is no"),
+        ("names = 'no json'", "is damaged"),
         ("""decision = '{"temperature": 0, "floor": 0, "threshold": 1, "precision": 1}'""", "temperature"),
         ("intercepts = x'000000000000f87f000000000000f87f'", "not finite"),
     ],
@@ -360,6 +368,53 @@ def test_forgetting_without_a_name_deletes_what_was_trained_from_what_is_gone(in
     assert indexed.forget().classifiers == ("teams",)
 
 
+def test_a_label_that_is_edited_away_is_erased_by_forget(indexed, tmp_path, library_folder):
+    """All passages stay: nothing but the front matter of one document changes."""
+    page = write(tmp_path / "docs" / "zoo.md", f"---\nteam: zebrafish\n---\n{LEAVE}")
+    more = write(tmp_path / "docs" / "zoo2.md", f"---\nteam: zebrafish\n---\n{INVOICE} Fish.")
+    indexed.refresh()
+    train_stored(indexed)
+    passages = indexed.show().counts.passages
+    for one in (page, more):
+        write(one, one.read_text().replace("zebrafish", "hr"))
+    indexed.refresh()
+    assert indexed.show().counts.passages == passages
+    assert b"zebrafish" in (library_folder / "library.db").read_bytes()
+    assert indexed.forget().classifiers == ("teams",)
+    assert not any(b"zebrafish" in file.read_bytes() for file in library_folder.iterdir())
+
+
+def test_a_label_that_changes_while_it_is_learnt_is_not_stored(indexed, library_folder, tmp_path):
+    changed = []
+
+    def edit(stage, done, total):
+        if not changed:
+            page = tmp_path / "docs" / "3.md"
+            changed.append(write(page, page.read_text().replace("finance", "hr")))
+            Library(library_folder, open_model=WordEmbedder).refresh()
+
+    with pytest.raises(LibraryBusy, match="have changed meanwhile"):
+        classifying.train(indexed, "teams", FromCollection(field="team"), on_progress=edit)
+    assert classifying.listed(indexed) == []
+
+
+def test_a_removed_source_takes_what_was_trained_from_it_and_nothing_else(indexed, tmp_path):
+    write(tmp_path / "more" / "x.md", "---\nteam: hr\n---\nMore about leave.")
+    train_stored(indexed, "before")
+    indexed.index([tmp_path / "more"])
+    train_stored(indexed, "after")
+    indexed.remove("company-docs", source=tmp_path / "more")
+    assert indexed.trained_from("company-docs") == ["before"]
+    assert indexed.forget().classifiers == ()
+
+
+@pytest.mark.parametrize("field", ["path", "Document", "title", "heading", "size", "page", "modified"])
+def test_what_is_no_metadata_is_no_field_to_learn_from(indexed, field):
+    with pytest.raises(FilterInvalid, match=f"'{field}' is no field to learn from") as error:
+        train_stored(indexed, field=field)
+    assert "fields here: type, team" in error.value.remedy and f"meta.{field}" in error.value.remedy
+
+
 def test_a_removed_collection_takes_its_classifiers_along(indexed, labelled):
     train_stored(indexed)
     train(indexed, labelled, "of-a-file")
@@ -376,7 +431,7 @@ def test_what_is_forgotten_while_it_is_learnt_does_not_live_on(indexed, library_
         if not gone:
             gone.append(Library(library_folder).forget("3.md"))
 
-    with pytest.raises(LibraryBusy, match="2 passages that 'teams' was trained from are gone"):
+    with pytest.raises(LibraryBusy, match="passages or labels that 'teams' was trained from have changed"):
         classifying.train(indexed, "teams", FromCollection(field="team"), on_progress=forget)
     assert classifying.listed(indexed) == []
 

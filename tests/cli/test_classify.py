@@ -96,6 +96,11 @@ def test_stored_passages_are_learnt_from_and_classified(searchkit, tmp_path):
     found = json.loads(searchkit(*asked, "--json")[1])["predictions"]
     assert len(found) == 10 and {one["guess"] for one in found} == {"hr"} and found[0]["document"] == "0.md"
     assert "0.md" in searchkit(*asked)[1]
+    write(tmp_path / "more" / "x.md", "---\nteam: hr\n---\nMore about leave.")
+    searchkit("index", tmp_path / "more")
+    searchkit("classify", "train", "both", "-c", "company-docs", "--field", "meta.team")
+    code, out, _ = searchkit("remove", "company-docs", "--source", tmp_path / "more", "--yes")
+    assert code == 0 and "went with it: both." in out
     code, out, _ = searchkit("remove", "company-docs", "--yes")
     assert code == 0 and "trained from it went with it: teams" in out
     assert "No classifiers yet" in searchkit("classify", "list")[1]
@@ -108,7 +113,7 @@ def test_forget_says_what_it_deleted(searchkit, tmp_path):
     searchkit("index", tmp_path / "docs")
     searchkit("classify", "train", "teams", "-c", "company-docs", "--field", "team")
     code, out, _ = searchkit("forget", "3.md", "--yes")
-    assert code == 0 and "what was trained from it: teams" in out
+    assert code == 0 and "classifiers trained from what is gone: teams" in out
 
 
 def test_classifiers_are_listed_shown_and_removed(trained):
