@@ -13,7 +13,7 @@ import numpy as np
 from searchkit.analysis.classifier_fitting import Examples
 from searchkit.arrays import BoolVector, Float32Matrix, Int64Vector
 from searchkit.collection.recipe import recipe_of
-from searchkit.documents.table import table_rows
+from searchkit.documents.table import CSV, JSONL, table_rows
 from searchkit.embedding.embedder import Embedder
 from searchkit.errors import LibraryDamaged, ModelError, UsageError, near_names
 from searchkit.library.classifiers import Origin
@@ -25,6 +25,7 @@ LEAST = 2  # different texts of a class: one to learn from while the other is as
 UNIT_TOLERANCE = 1e-3
 SHOWN = 12  # names in an error
 CONFLICTS_KEPT = 1_000
+LINES = (".txt", ".md")  # files with a text on each line
 TOGETHER = 1_024  # texts embedded at a time
 
 OnEmbedded = Callable[[int, int], None]  # told how many texts of how many are embedded
@@ -67,6 +68,15 @@ class ReadFile:
     failed: tuple[Failure, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadTexts:
+    """Texts without labels, the line of each, from 1, and the rows that could not be used."""
+
+    texts: Sequence[str]
+    lines: Sequence[int]
+    failed: tuple[Failure, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Different:
     """The different texts of a file with the label of each; those with several labels are left out."""
@@ -98,22 +108,57 @@ def read_file(path: Path, label_field: str, text_field: str) -> ReadFile:
         lines.append(row.line)
     if not rows:
         raise _no_rows(path, (label_field, text_field), known, failed)
-    return ReadFile(rows, lines, tuple(failed))
+    return ReadFile(rows, lines, _printable(failed))
 
 
-def read_texts(path: Path, text_field: str) -> tuple[list[str], tuple[Failure, ...]]:
-    """The texts of a file's rows. Raises: UsageError: it cannot be read, or has no such field."""
+def read_texts(path: Path, text_field: str) -> ReadTexts:
+    """The texts of a table's rows, or of any other text a line each; what is blank is passed over.
+
+    Raises: UsageError: it cannot be read, is of another kind, or has no such field.
+    """
+    if path.suffix.lower() in LINES:
+        try:
+            return lines_of(path.read_bytes(), path.name)
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be read: {error.strerror}", remedy="name another file"
+            ) from error
+    if path.suffix.lower() not in (*CSV, *JSONL):
+        raise UsageError(
+            f"{path} is of a kind of which texts are not read ({path.suffix or 'no suffix'})",
+            remedy=f"expected {', '.join((*JSONL, *CSV))} with a row for each text (of JSON, an object on a "
+            f"line each), or {', '.join(LINES)} with a text on each line, or such lines piped in: --file -",
+        )
     failed: list[Failure] = []
-    texts, known = [], Counter[str]()
+    texts, lines, known = [], [], Counter[str]()
     for row in table_rows(path, failed.append):
         known.update(map(str, row.fields))
         try:
             texts.append(_text(row.value(text_field), text_field))
+            lines.append(row.line)
         except NotOne as found:
             failed.append(Failure(document=f"{path.name}, line {row.line}", reason=str(found)))
     if not texts:
         raise _no_rows(path, (text_field,), known, failed)
-    return texts, tuple(failed)
+    return ReadTexts(texts, lines, _printable(failed))
+
+
+def lines_of(content: bytes, name: str) -> ReadTexts:
+    """A text on each line. name: of the file, for messages. Raises: UsageError: there is none."""
+    try:
+        every = content.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{name} cannot be read: byte {error.start:,} is no UTF-8", remedy="save it as UTF-8"
+        ) from error
+    found = {number: text for number, line in enumerate(every, start=1) if (text := line.strip())}
+    if not found:
+        raise UsageError(f"{name} holds no text", remedy="expected one on each line")
+    return ReadTexts(list(found.values()), list(found), ())
+
+
+def _printable(failed: Sequence[Failure]) -> tuple[Failure, ...]:
+    return tuple(Failure(document=encodable(one.document), reason=encodable(one.reason)) for one in failed)
 
 
 def _no_rows(
@@ -136,9 +181,14 @@ def _no_rows(
     )
 
 
+def encodable(text: str) -> str:
+    """A text that can be stored and printed: halves of surrogate pairs, as in odd file names, become '?'."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def plain(text: str) -> str:
     """A text as it is embedded: as the readers of tables give it."""
-    return text.strip().encode("utf-8", "replace").decode("utf-8")
+    return encodable(text.strip())
 
 
 def _text(value: Any, name: str) -> str:
@@ -182,44 +232,44 @@ def embedded_file(
 ) -> Labelled:
     """The different texts of a file with their vectors. told: what the file and its field are called."""
     found = different(read)
-    vectors, truncated = embedded(embedder, profile, found.texts, on_embedded)
+    vectors, cut = embedded(embedder, profile, found.texts, on_embedded)
     return Labelled(
         vectors=vectors,
         labels=found.labels,
         groups=np.arange(len(found.texts)),
-        origin=Origin(told=told),
+        origin=Origin(told=encodable(told)),
         profile=profile,
         recipe=recipe_of(embedder, profile),
         repeated=found.repeated,
         contradicting=len(found.conflicts),
         conflicts=found.conflicts[:CONFLICTS_KEPT],
         failed=read.failed,
-        truncated=truncated,
+        truncated=int(cut.sum()),
         notices=embedder.notices_for(profile),
     )
 
 
 def embedded(
     embedder: Embedder, profile: Profile, texts: Sequence[str], on_embedded: OnEmbedded
-) -> tuple[Float32Matrix, int]:
-    """Vectors of texts under the one Instruction of both sides, and how many texts were cut.
+) -> tuple[Float32Matrix, BoolVector]:
+    """Vectors of texts under the one Instruction of both sides, and which texts are longer than is read.
 
     Raises: ModelError: a vector is no direction.
     """
     instruction = embedder.instruction_for(profile, "document")
     vectors = np.empty((len(texts), embedder.dim), dtype=np.float32)
-    truncated = 0
+    cut = np.zeros(len(texts), dtype=np.bool_)
     for start in range(0, len(texts), TOGETHER):
         some = embedder.embed_counted(texts[start : start + TOGETHER], instruction)
         vectors[start : start + TOGETHER] = some.vectors
-        truncated += int(some.truncated.sum())
+        cut[start : start + TOGETHER] = some.truncated
         on_embedded(min(start + TOGETHER, len(texts)), len(texts))
     if (odd := directionless(vectors)).any():
         raise ModelError(
             f"'{embedder.model}' gave {int(odd.sum()):,} vectors that are not of length 1",
             remedy="use another model: --model",
         )
-    return vectors, truncated
+    return vectors, cut
 
 
 # -------------------------------------------------------------------- examples

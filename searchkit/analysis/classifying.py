@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -107,6 +107,7 @@ class Prediction:
     likeness: float  # cosine to the nearest class's mean
     probabilities: Mapping[str, float] = field(default_factory=dict)  # of all classes, where asked for
     passage: StoredPassage | None = None  # where it was not given but stored
+    truncated: bool = False  # a given text is longer than the model reads: its end counts for nothing
 
 
 # -------------------------------------------------------------------- training
@@ -178,7 +179,8 @@ def _figures(measured: Measured, left_out: tuple[tuple[str, int], ...]) -> dict[
 
 
 def _require_sound(library: Library, name: str, wanted: Wanted) -> None:
-    if not name.strip() or name != name.strip() or any(ord(character) < 32 for character in name):
+    odd = any(ord(character) < 32 for character in name) or name != labelling.encodable(name)
+    if not name.strip() or name != name.strip() or odd:
         raise UsageError(
             f"{name!r} cannot name a classifier", remedy="as in: searchkit classify train topics"
         )
@@ -208,6 +210,10 @@ def _from_file(library: Library, source: FromFile, told: OnProgress) -> tuple[La
     labelling.require_classes([label for _, label in read.rows], source.label_field)
     profile = source.profile if isinstance(source.profile, Profile) else Profile.load(source.profile)
     model = place_of(source.model) or DEFAULT_MODEL
+    if model != labelling.encodable(model):
+        raise UsageError(
+            f"the model's name {model!r} cannot be stored", remedy="give its folder a name in UTF-8"
+        )
     embedder = library.opened(model, None)
     named = f"{path.name}, field {source.label_field}"
     return labelling.embedded_file(read, embedder, profile, named, partial(told, "embedding")), model
@@ -246,8 +252,8 @@ def predict(
     """Classify texts, embedded under the very recipe that the classifier was trained with.
 
     abstain: 'auto' to hold back what is less probable than the precision promised takes, or unlike
-    everything learnt; a probability in place of that measured one; 'never' to hold back nothing. proba: say
-    how probable each class is.
+    everything learnt; a probability in place of that measured one, where what is unlike stays held back;
+    'never' to hold back nothing. proba: say how probable each class is.
     Raises: UsageError: there is no such classifier, or a text is empty. RecipeMismatch: its model is another
     now. ModelError, LibraryError.
     """
@@ -264,9 +270,13 @@ def predict(
     embedder = library.opened(found.model, found.recipe.get("precision"))
     _require_same(found, recipe_of(embedder, profile), f"the model '{found.model}' as it is now")
     plain = [labelling.plain(text) for text in texts]
-    vectors, _ = labelling.embedded(embedder, profile, plain, partial(on_progress or _quiet, "embedding"))
+    vectors, cut = labelling.embedded(embedder, profile, plain, partial(on_progress or _quiet, "embedding"))
     judged = judge(found.head, vectors, threshold=threshold, always=always)
-    return [_prediction(found.head, judged, row, text, proba=proba) for row, text in enumerate(texts)]
+    given = [
+        _prediction(found.head, judged, row, labelling.encodable(text), proba=proba)
+        for row, text in enumerate(texts)
+    ]
+    return [replace(one, truncated=bool(cut[row])) for row, one in enumerate(given)]
 
 
 def predict_collection(

@@ -144,16 +144,21 @@ def names_of(db: Database, collection_id: int) -> list[str]:
 
 def stored(db: Database, name: str) -> StoredClassifier:
     """The classifier of that name. Raises: UsageError: there is none. LibraryDamaged."""
-    row = db.row(f"SELECT {_COLUMNS} FROM classifiers WHERE name = ?", (name,))
+    row = db.row(f"SELECT {_COLUMNS} FROM classifiers WHERE name = CAST(? AS TEXT)", (_key(name),))
     if row is None:
         raise _unknown(db, name)
     return _classifier(row)
 
 
+def _key(name: str) -> bytes:
+    """A name that was typed may be no valid UTF-8: then none is called so, and SQLite would not take it."""
+    return name.encode("utf-8", "surrogateescape")
+
+
 def remove(db: Database, name: str) -> None:
     """Delete a classifier. Raises: UsageError: there is none of that name."""
     with db.transaction() as tx:
-        if not tx.changed("DELETE FROM classifiers WHERE name = ?", (name,)):
+        if not tx.changed("DELETE FROM classifiers WHERE name = CAST(? AS TEXT)", (_key(name),)):
             raise _unknown(db, name)
 
 

@@ -68,8 +68,9 @@ def test_predictions_in_every_form(trained):
     lines = trained(*asked, "--jsonl", "--proba")[1].splitlines()
     assert sum(json.loads(lines[0])["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     rows = list(csv.DictReader(io.StringIO(trained(*asked, "--format", "csv", "--proba")[1])))
-    assert [row["label"] for row in rows] == ["hr", ""] and float(rows[0]["hr"]) > 0.5
-    assert "0.5" not in trained(*asked)[1] or "money" in trained(*asked, "--proba")[1]
+    assert [row["label"] for row in rows] == ["hr", ""] and float(rows[0]["p(hr)"]) > 0.5
+    rest = f"{float(rows[0]['p(money)']):.3f}"
+    assert rest not in trained(*asked)[1] and rest in trained(*asked, "--proba")[1]
 
 
 def test_texts_of_files_are_classified_a_line_or_a_row_each(trained, tmp_path):
@@ -84,6 +85,76 @@ def test_texts_of_files_are_classified_a_line_or_a_row_each(trained, tmp_path):
     table = write(tmp_path / "new.jsonl", json.dumps({"text": LEAVE.format("x")}) + '\n{"text": ""}\n')
     code, out, err = trained("classify", "predict", "teams", "--file", table, "--jsonl")
     assert code == 3 and len(out.splitlines()) == 1 and "new.jsonl, line 2: 'text' is empty" in err
+
+
+def test_every_prediction_names_the_line_of_its_text(trained, tmp_path, monkeypatch):
+    rows = [{"text": LEAVE.format(1)}, {"text": ""}, {"text": INVOICE.format(2)}]
+    table = write(tmp_path / "new.jsonl", "\n".join(map(json.dumps, rows)))
+    plain = write(tmp_path / "new.txt", f"\n{LEAVE.format(1)}\n\n \n{INVOICE.format(2)}")
+    spread = write(tmp_path / "new.csv", f'text\n"{LEAVE.format(1)}\nmore"\n{INVOICE.format(2)}\n')
+    for file, lines in ((table, [1, 3]), (plain, [2, 5]), (spread, [2, 4])):
+        asked = ("classify", "predict", "teams", "--file", file)
+        found = json.loads(trained(*asked, "--json")[1])["predictions"]
+        assert [one["line"] for one in found] == lines
+        assert [json.loads(one)["line"] for one in trained(*asked, "--jsonl")[1].splitlines()] == lines
+        found = csv.DictReader(io.StringIO(trained(*asked, "--format", "csv")[1]))
+        assert [int(one["line"]) for one in found] == lines
+        assert "line" in trained(*asked)[1].splitlines()[1]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(plain.read_bytes())))
+    found = json.loads(trained("classify", "predict", "teams", "--file", "-", "--json")[1])["predictions"]
+    assert [one["line"] for one in found] == [2, 5]
+    assert "line" not in json.loads(trained("classify", "predict", "teams", "x", "--jsonl")[1])
+
+
+def test_a_text_that_is_cut_is_told_of(trained):
+    asked = ("classify", "predict", "teams", LEAVE.format("x"), f"{LEAVE} " * 50)
+    code, out, err = trained(*asked, "--json")
+    assert [one["truncated"] for one in json.loads(out)["predictions"]] == [False, True]
+    assert code == 0 and "1 texts are longer than the model reads" in err
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.docx", "x"])
+def test_a_file_that_is_no_list_of_texts_is_refused(trained, tmp_path, name):
+    code, out, err = trained(
+        "classify", "predict", "teams", "--file", write(tmp_path / name, '[\n{"text": "a"}\n]')
+    )
+    assert (code, out) == (2, "") and ".jsonl" in err and "an object on a line each" in err
+
+
+def test_names_that_are_no_unicode_cost_no_work(trained, tmp_path):
+    odd = "teams\udcff"
+    file = tmp_path / f"{odd}.jsonl"
+    file.write_bytes((tmp_path / "labelled.jsonl").read_bytes() + b"\n{broken")
+    code, out, err = trained("classify", "train", odd, "--labels", tmp_path / "missing.jsonl")
+    assert code == 2 and "cannot name a classifier" in err
+    code, out, err = trained("classify", "train", "odd", "--labels", file, "--json")
+    assert code == 3 and json.loads(out)["origin"] == "teams?.jsonl, field label"
+    code, out, err = trained("classify", "predict", "odd", "--file", file, "--json")
+    assert code == 3 and len(json.loads(out)["predictions"]) == 30
+    assert (
+        json.loads(trained("classify", "predict", "odd", odd, "--json")[1])["predictions"][0]["text"]
+        == "teams?"
+    )
+    for command in (["predict", odd, "x"], ["show", odd], ["remove", odd, "--yes"]):
+        code, _, err = trained("classify", *command)
+        assert code == 2 and "there is no classifier" in err
+
+
+def test_a_probability_of_ones_own_still_holds_back_what_is_unlike(trained):
+    (found,) = json.loads(trained("classify", "predict", "teams", ODD, "--abstain", "0", "--json")[1])[
+        "predictions"
+    ]
+    assert (found["label"], found["held_back"]) == (None, "unlike")
+    assert "unlike everything learnt" in " ".join(trained("classify", "predict", "--help")[1].split())
+
+
+def test_a_class_may_be_called_as_a_column_is(searchkit, tmp_path):
+    rows = [{"text": (LEAVE, INVOICE)[n % 2].format(n), "label": ("text", "line")[n % 2]} for n in range(30)]
+    table = write(tmp_path / "labelled.jsonl", "\n".join(map(json.dumps, rows)))
+    searchkit("classify", "train", "columns", "--labels", table)
+    out = searchkit("classify", "predict", "columns", LEAVE.format(1), "--proba", "--format", "csv")[1]
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert row["text"] == LEAVE.format(1) and row["line"] == "" and float(row["p(text)"]) > 0.5
 
 
 def test_stored_passages_are_learnt_from_and_classified(searchkit, tmp_path):
