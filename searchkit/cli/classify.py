@@ -133,8 +133,8 @@ def _source(asked: dict[str, Any]) -> FromFile | FromCollection:
     callback=abstention,
     default="auto",
     metavar="auto|never|P",
-    help="Say 'unsure' where precision would suffer, never, or below probability P; but for never also of what "
-    "is unlike everything learnt.  [default: auto]",
+    help="Say 'unsure' where precision would suffer, never, or below probability P; of what is unlike "
+    "everything learnt, too, but for never.  [default: auto]",
 )
 @click.option("--proba", is_flag=True, help="Show the probability of every class.")
 @options.library_option

@@ -107,8 +107,8 @@ def _print_figures(found: Mapping[str, Any]) -> None:
 
 UNREACHED = (
     "predictions will say 'unsure'. Label more texts, train for less (--precision 0.8), or ask with "
-    "--abstain never, or with a probability of your own (--abstain 0.5), where what is unlike everything learnt "
-    "stays unsure."
+    "--abstain never, or with a probability of your own (--abstain 0.5), where what is unlike everything "
+    "learnt stays unsure."
 )
 
 
@@ -151,7 +151,8 @@ def print_predictions(
         # In brackets, for a class may be called as a column is.
         click.echo(output.csv_line([*CSV_COLUMNS, *(f"p({label})" for label in classes)]), nl=False)
         for row, one in enumerate(found):
-            click.echo(output.csv_line([*(lines[row : row + 1] or [""]), *_cells(one, classes)]), nl=False)
+            line = lines[row] if lines else ""
+            click.echo(output.csv_line([line, *_cells(one, classes)]), nl=False)
     else:
         _print_table(found, proba, lines)
 
