@@ -145,7 +145,8 @@ def test_a_probability_of_ones_own_still_holds_back_what_is_unlike(trained):
         "predictions"
     ]
     assert (found["label"], found["held_back"]) == (None, "unlike")
-    assert "unlike everything learnt" in " ".join(trained("classify", "predict", "--help")[1].split())
+    told = " ".join(trained("classify", "predict", "--help")[1].split())
+    assert "of what is unlike everything learnt, too, but for never" in told
 
 
 def test_a_class_may_be_called_as_a_column_is(searchkit, tmp_path):
