@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ import numpy as np
 from searchkit.analysis.classifier_fitting import Examples
 from searchkit.arrays import BoolVector, Float32Matrix, Int64Vector
 from searchkit.collection.recipe import recipe_of
-from searchkit.documents.table import table_rows
+from searchkit.documents.table import CSV, JSONL, table_rows
 from searchkit.embedding.embedder import Embedder
 from searchkit.errors import LibraryDamaged, ModelError, UsageError, near_names
 from searchkit.library.classifiers import Origin
+from searchkit.library.document_labels import NotOne, label_of
 from searchkit.profile import Profile
 from searchkit.records import Failure
 
@@ -25,13 +25,10 @@ LEAST = 2  # different texts of a class: one to learn from while the other is as
 UNIT_TOLERANCE = 1e-3
 SHOWN = 12  # names in an error
 CONFLICTS_KEPT = 1_000
+LINES = (".txt", ".md")  # files with a text on each line
 TOGETHER = 1_024  # texts embedded at a time
 
 OnEmbedded = Callable[[int, int], None]  # told how many texts of how many are embedded
-
-
-class NotOne(Exception):
-    """A value is no single label; says what was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +51,7 @@ class Labelled:
     profile: Profile
     recipe: Mapping[str, str]
     repeated: int = 0
+    contradicting: int = 0
     conflicts: tuple[Conflict, ...] = ()
     unlabelled: int = 0
     failed: tuple[Failure, ...] = ()
@@ -70,14 +68,22 @@ class ReadFile:
     failed: tuple[Failure, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grouped:
-    """Rows of a file as examples."""
+@dataclass(frozen=True, slots=True)
+class ReadTexts:
+    """Texts without labels, the line of each, from 1, and the rows that could not be used."""
 
-    vectors: Float32Matrix
+    texts: Sequence[str]
+    lines: Sequence[int]
+    failed: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Different:
+    """The different texts of a file with the label of each; those with several labels are left out."""
+
+    texts: Sequence[str]
     labels: Sequence[str]
-    groups: Int64Vector
-    repeated: int
+    repeated: int  # texts in several rows
     conflicts: tuple[Conflict, ...]
 
 
@@ -102,22 +108,57 @@ def read_file(path: Path, label_field: str, text_field: str) -> ReadFile:
         lines.append(row.line)
     if not rows:
         raise _no_rows(path, (label_field, text_field), known, failed)
-    return ReadFile(rows, lines, tuple(failed))
+    return ReadFile(rows, lines, _printable(failed))
 
 
-def read_texts(path: Path, text_field: str) -> tuple[list[str], tuple[Failure, ...]]:
-    """The texts of a file's rows. Raises: UsageError: it cannot be read, or has no such field."""
+def read_texts(path: Path, text_field: str) -> ReadTexts:
+    """The texts of a table's rows, or of any other text a line each; what is blank is passed over.
+
+    Raises: UsageError: it cannot be read, is of another kind, or has no such field.
+    """
+    if path.suffix.lower() in LINES:
+        try:
+            return lines_of(path.read_bytes(), path.name)
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be read: {error.strerror}", remedy="name another file"
+            ) from error
+    if path.suffix.lower() not in (*CSV, *JSONL):
+        raise UsageError(
+            f"{path} is of a kind of which texts are not read ({path.suffix or 'no suffix'})",
+            remedy=f"expected {', '.join((*JSONL, *CSV))} with a row for each text (of JSON, an object on a "
+            f"line each), or {', '.join(LINES)} with a text on each line, or such lines piped in: --file -",
+        )
     failed: list[Failure] = []
-    texts, known = [], Counter[str]()
+    texts, lines, known = [], [], Counter[str]()
     for row in table_rows(path, failed.append):
         known.update(map(str, row.fields))
         try:
             texts.append(_text(row.value(text_field), text_field))
+            lines.append(row.line)
         except NotOne as found:
             failed.append(Failure(document=f"{path.name}, line {row.line}", reason=str(found)))
     if not texts:
         raise _no_rows(path, (text_field,), known, failed)
-    return texts, tuple(failed)
+    return ReadTexts(texts, lines, _printable(failed))
+
+
+def lines_of(content: bytes, name: str) -> ReadTexts:
+    """A text on each line. name: of the file, for messages. Raises: UsageError: there is none."""
+    try:
+        every = content.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{name} cannot be read: byte {error.start:,} is no UTF-8", remedy="save it as UTF-8"
+        ) from error
+    found = {number: text for number, line in enumerate(every, start=1) if (text := line.strip())}
+    if not found:
+        raise UsageError(f"{name} holds no text", remedy="expected one on each line")
+    return ReadTexts(list(found.values()), list(found), ())
+
+
+def _printable(failed: Sequence[Failure]) -> tuple[Failure, ...]:
+    return tuple(Failure(document=encodable(one.document), reason=encodable(one.reason)) for one in failed)
 
 
 def _no_rows(
@@ -140,9 +181,14 @@ def _no_rows(
     )
 
 
+def encodable(text: str) -> str:
+    """A text that can be stored and printed: halves of surrogate pairs, as in odd file names, become '?'."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def plain(text: str) -> str:
     """A text as it is embedded: as the readers of tables give it."""
-    return text.strip().encode("utf-8", "replace").decode("utf-8")
+    return encodable(text.strip())
 
 
 def _text(value: Any, name: str) -> str:
@@ -155,102 +201,75 @@ def _text(value: Any, name: str) -> str:
     return text
 
 
-def label_of(value: Any) -> str | None:
-    """A value as a label: numbers and truth values as JSON writes them, of a list its only member.
-
-    Returns: None where there is none. Raises: NotOne: there are several, or it is no plain value.
-    """
-    if isinstance(value, list):
-        members = {one for one in map(label_of, value) if one is not None}
-        if len(members) > 1:
-            raise NotOne(f"has {len(members)} labels, expected one: a text belongs to one class")
-        return next(iter(members), None)
-    if isinstance(value, Mapping):
-        raise NotOne("has an object as its label, expected a text")
-    if value is None or value != value:  # NaN
-        return None
-    text = value if isinstance(value, str) else json.dumps(value)
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split()) or None
-
-
 def _kind(value: Any) -> str:
     names = {bool: "truth value", int: "number", float: "number", list: "list", dict: "object"}
     return names.get(type(value), type(value).__name__)
 
 
-def grouped(read: ReadFile, texts: Sequence[str], vectors: Float32Matrix) -> Grouped:
-    """Rows with their vectors; all rows of one text, but for case and blanks, are one group.
-
-    texts: the different texts, in the order of `vectors`.
-    """
-    row_of = {text: row for row, text in enumerate(texts)}
-    group_of: dict[str, int] = {}
-    groups = [group_of.setdefault(" ".join(text.split()).casefold(), len(group_of)) for text, _ in read.rows]
-    held: dict[int, list[int]] = {}
-    for at, group in enumerate(groups):
-        held.setdefault(group, []).append(at)
-    several = [rows for rows in held.values() if len(rows) > 1]
-    conflicts = [
-        Conflict(
-            text=read.rows[rows[0]][0],
-            labels=labels,
-            where=tuple(f"line {read.lines[row]}" for row in rows),
-        )
-        for rows in several
-        if len(labels := tuple(dict.fromkeys(read.rows[row][1] for row in rows))) > 1
-    ]
-    return Grouped(
-        vectors=vectors[[row_of[text] for text, _ in read.rows]],
-        labels=[label for _, label in read.rows],
-        groups=np.array(groups, dtype=np.int64),
-        repeated=len(several),
-        conflicts=tuple(conflicts[:CONFLICTS_KEPT]),
+def different(read: ReadFile) -> Different:
+    """Each text once, but for case and blanks: rows that repeat it are no evidence of their own."""
+    rows_of: dict[str, list[int]] = {}
+    for row, (text, _) in enumerate(read.rows):
+        rows_of.setdefault(" ".join(text.split()).casefold(), []).append(row)
+    kept, conflicts = [], []
+    for rows in rows_of.values():
+        labels = tuple(dict.fromkeys(read.rows[row][1] for row in rows))
+        if len(labels) == 1:
+            kept.append(rows[0])
+        else:
+            lines = tuple(f"line {read.lines[row]}" for row in rows)
+            conflicts.append(Conflict(text=read.rows[rows[0]][0], labels=labels, where=lines))
+    return Different(
+        texts=[read.rows[row][0] for row in kept],
+        labels=[read.rows[row][1] for row in kept],
+        repeated=sum(len(rows) > 1 for rows in rows_of.values()),
+        conflicts=tuple(conflicts),
     )
 
 
 def embedded_file(
     read: ReadFile, embedder: Embedder, profile: Profile, told: str, on_embedded: OnEmbedded
 ) -> Labelled:
-    """The rows of a file with their vectors. told: what the file and its field are called."""
-    texts = list(dict.fromkeys(text for text, _ in read.rows))
-    vectors, truncated = embedded(embedder, profile, texts, on_embedded)
-    found = grouped(read, texts, vectors)
+    """The different texts of a file with their vectors. told: what the file and its field are called."""
+    found = different(read)
+    vectors, cut = embedded(embedder, profile, found.texts, on_embedded)
     return Labelled(
-        vectors=found.vectors,
+        vectors=vectors,
         labels=found.labels,
-        groups=found.groups,
-        origin=Origin(told=told),
+        groups=np.arange(len(found.texts)),
+        origin=Origin(told=encodable(told)),
         profile=profile,
         recipe=recipe_of(embedder, profile),
         repeated=found.repeated,
-        conflicts=found.conflicts,
+        contradicting=len(found.conflicts),
+        conflicts=found.conflicts[:CONFLICTS_KEPT],
         failed=read.failed,
-        truncated=truncated,
+        truncated=int(cut.sum()),
         notices=embedder.notices_for(profile),
     )
 
 
 def embedded(
     embedder: Embedder, profile: Profile, texts: Sequence[str], on_embedded: OnEmbedded
-) -> tuple[Float32Matrix, int]:
-    """Vectors of texts under the one Instruction of both sides, and how many texts were cut.
+) -> tuple[Float32Matrix, BoolVector]:
+    """Vectors of texts under the one Instruction of both sides, and which texts are longer than is read.
 
     Raises: ModelError: a vector is no direction.
     """
     instruction = embedder.instruction_for(profile, "document")
     vectors = np.empty((len(texts), embedder.dim), dtype=np.float32)
-    truncated = 0
+    cut = np.zeros(len(texts), dtype=np.bool_)
     for start in range(0, len(texts), TOGETHER):
         some = embedder.embed_counted(texts[start : start + TOGETHER], instruction)
         vectors[start : start + TOGETHER] = some.vectors
-        truncated += int(some.truncated.sum())
+        cut[start : start + TOGETHER] = some.truncated
         on_embedded(min(start + TOGETHER, len(texts)), len(texts))
     if (odd := directionless(vectors)).any():
         raise ModelError(
             f"'{embedder.model}' gave {int(odd.sum()):,} vectors that are not of length 1",
             remedy="use another model: --model",
         )
-    return vectors, truncated
+    return vectors, cut
 
 
 # -------------------------------------------------------------------- examples
@@ -282,6 +301,11 @@ def require_classes(labels: Sequence[str], field: str) -> None:
         )
 
 
+def differing(texts: int) -> str:
+    """So many texts contradict themselves, in words."""
+    return f"{texts:,} text{'' if texts == 1 else 's'} with differing labels"
+
+
 def examples_of(found: Labelled) -> tuple[Examples, tuple[tuple[str, int], ...]]:
     """Examples of the classes with enough different texts, and the classes that are left out.
 
@@ -293,9 +317,11 @@ def examples_of(found: Labelled) -> tuple[Examples, tuple[tuple[str, int], ...]]
     left_out = tuple(sorted((label, size) for label, size in sizes.items() if size < LEAST))
     if len(classes) < 2:
         shown = ", ".join(label[:40] for label, _ in left_out[:SHOWN])
+        few = f"; too few have: {shown}{' ...' if len(left_out) > SHOWN else ''}" if left_out else ""
+        odd = f"; left out: {differing(found.contradicting)}" if found.contradicting else ""
         raise UsageError(
             f"{len(classes)} of {len(sizes):,} classes have {LEAST} different texts or documents, expected "
-            f"two such; too few have: {shown}{' ...' if len(left_out) > SHOWN else ''}",
+            f"two such{few}{odd}",
             remedy="label more texts of each class, or name another field",
         )
     number = {label: row for row, label in enumerate(classes)}

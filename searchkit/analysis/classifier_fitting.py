@@ -89,7 +89,7 @@ def fit(
     """
     folds = folds_of(examples.labels, examples.groups, len(examples.classes), seed)
     count = int(folds.max()) + 1
-    sample = sampled(examples, seed)
+    sample = sampled(examples.labels, folds, seed)
     whole = len(sample) == len(examples.labels)
     total = count * len(STRENGTHS) + (0 if whole else count) + 1
     done = iter(range(1, total + 1))
@@ -162,13 +162,21 @@ def folds_of(labels: Int64Vector, groups: Int64Vector, classes: int, seed: int) 
     return fold[group.ravel()]
 
 
-def sampled(examples: Examples, seed: int) -> Int64Vector:
-    """Rows on which C is chosen: all, or so many of random groups. Returns: (m,) int64, ascending."""
-    if len(examples.labels) <= CHOSEN_ON:
-        return np.arange(len(examples.labels))
-    groups, group = np.unique(examples.groups, return_inverse=True)
-    place = np.random.default_rng(seed).permutation(len(groups))[group.ravel()]
-    rows = np.argsort(place, kind="stable")[:CHOSEN_ON]
+def sampled(labels: Int64Vector, folds: Int64Vector, seed: int) -> Int64Vector:
+    """Rows on which C is chosen: all, or some at random, of each class in each fold its share, one at least.
+
+    Of whole groups a few would do, where a Document has thousands of passages: one fold, perhaps one class.
+    Returns: (m,) int64, ascending.
+    """
+    if len(labels) <= CHOSEN_ON:
+        return np.arange(len(labels))
+    stratum = np.unique(labels * (int(folds.max()) + 1) + folds, return_inverse=True)[1].ravel()
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(stratum[order], kind="stable")]
+    sizes = np.bincount(stratum)
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    wanted = np.maximum(sizes * CHOSEN_ON // len(labels), 1)
+    rows = order[place < np.repeat(wanted, sizes)]
     rows.sort()
     return rows
 
@@ -318,6 +326,8 @@ def _measured(
     best = probabilities.argmax(axis=1)
     rows = np.arange(len(best))
     right, top = best == labels, probabilities[rows, best]
+    _, group, sizes = np.unique(examples.groups, return_inverse=True, return_counts=True)
+    weights = 1.0 / sizes[group.ravel()]
     scores = class_scores(labels, best, examples.classes)
     return Measured(
         texts=len(labels),
@@ -331,7 +341,7 @@ def _measured(
         ),
         log_loss=(log_loss(before, labels), log_loss(probabilities, labels)),
         classes=scores,
-        reach=reach(top, right, known, choice.precision),
-        reaches=tuple((one, reach(top, right, known, one)) for one in PRECISIONS),
+        reach=reach(top, right, known, choice.precision, weights),
+        reaches=tuple((one, reach(top, right, known, one, weights)) for one in PRECISIONS),
         unlike=float(1 - known.mean()),
     )

@@ -68,25 +68,34 @@ def calibration_error(top: Float64Vector, right: BoolVector) -> float:
 
 def lower_bound(right: Float64Vector, count: Float64Vector) -> Float64Vector:
     """The share that is right at least, where `right` of `count` were."""
-    share, z2 = right / count, Z * Z
+    share, z2 = np.minimum(right / count, 1.0), Z * Z  # sums of weights round
     middle = share + z2 / (2 * count)
     half = Z * np.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
     bound: Float64Vector = (middle - half) / (1 + z2 / count)
     return bound
 
 
-def reach(top: Float64Vector, right: BoolVector, known: BoolVector, precision: float) -> Reach | None:
+def reach(
+    top: Float64Vector,
+    right: BoolVector,
+    known: BoolVector,
+    precision: float,
+    weights: Float64Vector | None = None,
+) -> Reach | None:
     """The lowest probability from which on answers are right with this precision; None: there is none.
 
-    top, right, known: (n,) of held-out texts; those that are not `known` get no answer.
+    top, right, known: (n,) of held-out texts; those that are not `known` get no answer. weights: (n,), None
+    where each text is evidence of its own. Passages of one Document are right or wrong together: with weights
+    of 1 in all of a Document it counts once. The bound must hold of Documents, the share of texts too.
     """
     order = np.argsort(-top[known], kind="stable")
-    ranked = top[known][order]
-    hits = np.cumsum(right[known][order]).astype(np.float64)
-    count = np.arange(1, len(ranked) + 1, dtype=np.float64)
+    ranked, hit = top[known][order], right[known][order].astype(np.float64)
+    weight = np.ones(len(ranked)) if weights is None else weights[known][order]
+    hits, count = np.cumsum(hit), np.arange(1, len(ranked) + 1, dtype=np.float64)
+    bound = lower_bound(np.cumsum(hit * weight), np.cumsum(weight))
     ends_run = np.append(ranked[1:] < ranked[:-1], True)[: len(ranked)]  # equal ones go together
     # A hair of tolerance: 0.9 shall be kept by what is 0.9 but for rounding.
-    enough = np.flatnonzero(ends_run & (lower_bound(hits, count) >= precision - 1e-9))
+    enough = np.flatnonzero(ends_run & (np.minimum(bound, hits / count) >= precision - 1e-9))
     if not len(enough):
         return None
     last = int(enough[-1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,6 @@ from searchkit.collection.recipe import differences, recipe_of
 from searchkit.collection.refresh import place_of
 from searchkit.errors import LibraryBusy, RecipeMismatch, UsageError
 from searchkit.library import classifiers as store
-from searchkit.library import collections as catalogue
 from searchkit.library import documents
 from searchkit.library.classifiers import Head, StoredClassifier
 from searchkit.library.collections import StoredCollection
@@ -60,7 +59,7 @@ class FromFile:
 class FromCollection:
     """The passages of a Collection, each labelled by a field of its Document; no model is needed.
 
-    field: a name in the metadata, `meta.NAME` or NAME, or one that all Documents have, such as `type`.
+    field: a name in the metadata, `meta.NAME` or NAME, or `type`.
     """
 
     field: str
@@ -86,8 +85,9 @@ class TrainReport:
     texts: int  # learnt from
     measured: Measured
     left_out: tuple[tuple[str, int], ...]  # classes with too few different texts, and how many they have
-    repeated: int  # texts that stand there more than once
-    conflicts: tuple[Conflict, ...]  # the same text under differing labels
+    repeated: int  # texts that stand there more than once; each was learnt once
+    contradicting: int  # texts under differing labels, which were left out
+    conflicts: tuple[Conflict, ...]  # the first of them
     unlabelled: int  # Documents without the field, or with several values in it
     failed: tuple[Failure, ...]  # rows that could not be used
     truncated: int  # texts longer than the model reads
@@ -107,6 +107,7 @@ class Prediction:
     likeness: float  # cosine to the nearest class's mean
     probabilities: Mapping[str, float] = field(default_factory=dict)  # of all classes, where asked for
     passage: StoredPassage | None = None  # where it was not given but stored
+    truncated: bool = False  # a given text is longer than the model reads: its end counts for nothing
 
 
 # -------------------------------------------------------------------- training
@@ -159,6 +160,7 @@ def train(
         measured=measured,
         left_out=left_out,
         repeated=found.repeated,
+        contradicting=found.contradicting,
         conflicts=found.conflicts,
         unlabelled=found.unlabelled,
         failed=found.failed,
@@ -177,7 +179,8 @@ def _figures(measured: Measured, left_out: tuple[tuple[str, int], ...]) -> dict[
 
 
 def _require_sound(library: Library, name: str, wanted: Wanted) -> None:
-    if not name.strip() or name != name.strip() or any(ord(character) < 32 for character in name):
+    odd = any(ord(character) < 32 for character in name) or name != labelling.encodable(name)
+    if not name.strip() or name != name.strip() or odd:
         raise UsageError(
             f"{name!r} cannot name a classifier", remedy="as in: searchkit classify train topics"
         )
@@ -207,6 +210,10 @@ def _from_file(library: Library, source: FromFile, told: OnProgress) -> tuple[La
     labelling.require_classes([label for _, label in read.rows], source.label_field)
     profile = source.profile if isinstance(source.profile, Profile) else Profile.load(source.profile)
     model = place_of(source.model) or DEFAULT_MODEL
+    if model != labelling.encodable(model):
+        raise UsageError(
+            f"the model's name {model!r} cannot be stored", remedy="give its folder a name in UTF-8"
+        )
     embedder = library.opened(model, None)
     named = f"{path.name}, field {source.label_field}"
     return labelling.embedded_file(read, embedder, profile, named, partial(told, "embedding")), model
@@ -221,15 +228,11 @@ def _put(library: Library, made: StoredClassifier, wanted: Wanted, patience: Pat
     """Store it, if what it was made from still stands there."""
     with library.written(patience=patience) as db:
         _require_free(store.names(db), made.name, wanted)
-        origin = made.origin
-        if origin.collection_id is not None:
-            later = catalogue.count_passages(db, origin.collection_id, after=origin.last_passage_id)
-            left = catalogue.count_passages(db, origin.collection_id) - later
-            if left < origin.passages:  # what was forgotten meanwhile must not live on in weights
-                raise LibraryBusy(
-                    f"{origin.passages - left:,} passages that '{made.name}' was trained from are gone",
-                    remedy="run the same command again",
-                )
+        if store.outdated(db, made.origin):  # what was forgotten meanwhile must not live on in weights
+            raise LibraryBusy(
+                f"passages or labels that '{made.name}' was trained from have changed meanwhile",
+                remedy="run the same command again",
+            )
         with db.transaction() as tx:
             store.put(tx, made)
 
@@ -249,8 +252,8 @@ def predict(
     """Classify texts, embedded under the very recipe that the classifier was trained with.
 
     abstain: 'auto' to hold back what is less probable than the precision promised takes, or unlike
-    everything learnt; a probability in place of that measured one; 'never' to hold back nothing. proba: say
-    how probable each class is.
+    everything learnt; a probability in place of that measured one, where what is unlike stays held back;
+    'never' to hold back nothing. proba: say how probable each class is.
     Raises: UsageError: there is no such classifier, or a text is empty. RecipeMismatch: its model is another
     now. ModelError, LibraryError.
     """
@@ -267,9 +270,13 @@ def predict(
     embedder = library.opened(found.model, found.recipe.get("precision"))
     _require_same(found, recipe_of(embedder, profile), f"the model '{found.model}' as it is now")
     plain = [labelling.plain(text) for text in texts]
-    vectors, _ = labelling.embedded(embedder, profile, plain, partial(on_progress or _quiet, "embedding"))
+    vectors, cut = labelling.embedded(embedder, profile, plain, partial(on_progress or _quiet, "embedding"))
     judged = judge(found.head, vectors, threshold=threshold, always=always)
-    return [_prediction(found.head, judged, row, text, proba=proba) for row, text in enumerate(texts)]
+    given = [
+        _prediction(found.head, judged, row, labelling.encodable(text), proba=proba)
+        for row, text in enumerate(texts)
+    ]
+    return [replace(one, truncated=bool(cut[row])) for row, one in enumerate(given)]
 
 
 def predict_collection(

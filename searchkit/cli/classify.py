@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,25 +13,21 @@ import click
 from searchkit.cli import options, output
 
 if TYPE_CHECKING:
+    from searchkit.analysis.classified_texts import ReadTexts
     from searchkit.analysis.classifying import FromCollection, FromFile
     from searchkit.collection.library import Library
     from searchkit.library.filter_grammar import Filter
-    from searchkit.records import Failure
 
 
-class Abstain(click.ParamType["str | float"]):
-    """'auto', 'never' or a probability."""
-
-    name = "abstain"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str | float:
-        """Read it; the number itself is judged where it is used."""
-        if value in ("auto", "never"):
-            return str(value)
-        try:
-            return float(str(value))
-        except ValueError:
-            self.fail(f"'{value}' is neither 'auto' nor 'never' nor a number", param, ctx)
+def abstention(context: click.Context, parameter: click.Parameter, value: str) -> str | float:
+    """'auto', 'never' or a number, which is judged where it is used."""
+    if value in ("auto", "never"):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        message = f"'{value}' is neither 'auto' nor 'never' nor a number"
+        raise click.BadParameter(message, context, parameter) from None
 
 
 @click.group("classify")
@@ -62,7 +58,7 @@ def classify_command() -> None:
 )
 @options.collection_option("Learn from the stored passages of a collection instead; needs no model.")
 @click.option(
-    "--field", metavar="NAME", help="Its documents' field with the label: meta.topic, author, type ..."
+    "--field", metavar="NAME", help="The label in its documents' metadata, as meta.topic; or their type."
 )
 @click.option(
     "--precision", type=float, default=0.9, show_default=True, metavar="P", help="Of the answers it gives."
@@ -127,17 +123,18 @@ def _source(asked: dict[str, Any]) -> FromFile | FromCollection:
 @click.option(
     "--file",
     metavar="FILE|-",
-    help="The texts of a JSONL or CSV file; of any other, or piped in, a line each.",
+    help="The texts of a JSONL, CSV or TSV file; of .txt, .md, or piped in, a line each.",
 )
 @click.option("--text-field", default="text", show_default=True, metavar="NAME", help="Of that file.")
 @options.collection_option("The stored passages of a collection; needs no model.")
 @options.filter_options
 @click.option(
     "--abstain",
-    type=Abstain(),
+    callback=abstention,
     default="auto",
     metavar="auto|never|P",
-    help="Say 'unsure' where precision would suffer, never, or below probability P.  [default: auto]",
+    help="Say 'unsure' where precision would suffer, never, or below probability P; of what is unlike "
+    "everything learnt, too, but for never.  [default: auto]",
 )
 @click.option("--proba", is_flag=True, help="Show the probability of every class.")
 @options.library_option
@@ -151,50 +148,44 @@ def predict_command(name: str, texts: tuple[str, ...], library: Library, form: s
     from searchkit.analysis import classifying
     from searchkit.cli import classify_lists as lists
 
-    failed: tuple[Failure, ...] = ()
     given = [bool(texts), asked["file"] is not None, asked["collection"] is not None]
     if sum(given) != 1:
         raise click.UsageError("give TEXT, or --file FILE, or -c COLLECTION, and one of them only")
     if asked["where"] and asked["collection"] is None:
         raise click.UsageError("filters choose among stored passages: give -c COLLECTION")
+    read: ReadTexts | None = None
     if asked["collection"] is not None:
         where: Filter | str = asked["where"]
         found = classifying.predict_collection(
             library, name, asked["collection"], where=where, abstain=asked["abstain"], proba=asked["proba"]
         )
     else:
-        wanted: Sequence[str] = texts
         if asked["file"] is not None:
-            wanted, failed = _texts_of(asked["file"], asked["text_field"])
+            read = _texts_of(asked["file"], asked["text_field"])
         with _progress() as on_progress:
             found = classifying.predict(
-                library, name, wanted, abstain=asked["abstain"], proba=asked["proba"], on_progress=on_progress
+                library,
+                name,
+                read.texts if read else texts,
+                abstain=asked["abstain"],
+                proba=asked["proba"],
+                on_progress=on_progress,
             )
-    lists.say_rows_left_out(failed)
-    lists.print_predictions(name, found, form, proba=asked["proba"])
+    lists.say_rows_left_out(read.failed if read else ())
+    lists.say_what_was_cut(found)
+    lists.print_predictions(name, found, form, proba=asked["proba"], lines=read.lines if read else ())
     if asked["abstain"] == "auto" and found:
         lists.say_if_all_is_unsure(classifying.show(library, name))
-    return options.PARTLY_DONE if failed else 0
+    return options.PARTLY_DONE if read and read.failed else 0
 
 
-def _texts_of(file: str, text_field: str) -> tuple[list[str], tuple[Failure, ...]]:
-    from searchkit.analysis.classified_texts import read_texts
-    from searchkit.documents.table import CSV, JSONL
+def _texts_of(file: str, text_field: str) -> ReadTexts:
+    from searchkit.analysis.classified_texts import lines_of, read_texts
 
-    if file != "-" and Path(file).suffix.lower() in (*CSV, *JSONL):
+    if file != "-":
         return read_texts(Path(file), text_field)
-    try:
-        if file == "-":
-            piped = getattr(sys.stdin, "buffer", None)
-            lines = sys.stdin.read() if piped is None else piped.read().decode("utf-8-sig")
-        else:
-            lines = Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{file} cannot be read: {error}") from error
-    found = [line.strip() for line in lines.replace("\r\n", "\n").split("\n") if line.strip()]
-    if not found:
-        raise click.UsageError(f"{file} holds no text: expected one on each line")
-    return found, ()
+    piped = getattr(sys.stdin, "buffer", None)
+    return lines_of(sys.stdin.read().encode() if piped is None else piped.read(), "what was piped in")
 
 
 @classify_command.command("list")

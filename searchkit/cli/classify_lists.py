@@ -19,7 +19,7 @@ ROWS_SHOWN = 100  # of predictions in a table
 SHOWN = 20  # rows, classes or texts of a kind; the rest is counted
 TEXT_SHOWN = 60  # characters
 FEW = 10  # texts of a class: from there on its figures say something
-CSV_COLUMNS = ("text", "label", "guess", "probability", "held back", "document", "start", "end")
+CSV_COLUMNS = ("line", "text", "label", "guess", "probability", "held back", "document", "start", "end")
 HELD_BACK = {"improbable": "unsure", "unlike": "unsure: unlike what it learnt"}
 
 
@@ -35,6 +35,8 @@ def say_rows_left_out(failed: Sequence[Failure]) -> None:
 
 def say_what_was_left_out(report: TrainReport) -> None:
     """Say on stderr what was not learnt from, and what contradicts itself."""
+    from searchkit.analysis.classified_texts import differing
+
     say_rows_left_out(report.failed)
     if report.left_out:
         shown = ", ".join(output.clean(label) for label, _ in report.left_out[:SHOWN])
@@ -42,8 +44,10 @@ def say_what_was_left_out(report: TrainReport) -> None:
         click.echo(f"Left out, for they have a single text or document: {shown}{more}", err=True)
     if report.unlabelled:
         click.echo(f"{report.unlabelled:,} documents have no single value in the field.", err=True)
-    if report.conflicts:
-        click.echo(f"{len(report.conflicts):,} texts have differing labels:", err=True)
+    if report.repeated:
+        click.echo(f"{report.repeated:,} texts stand there more than once: each counts once.", err=True)
+    if report.contradicting:
+        click.echo(f"Left out: {differing(report.contradicting)}:", err=True)
         for one in report.conflicts[:5]:
             labels, where = ", ".join(one.labels[:4]), ", ".join(one.where[:4])
             click.echo(f"  {_short(one.text)} ({output.clean(labels)}; {output.clean(where)})", err=True)
@@ -103,7 +107,8 @@ def _print_figures(found: Mapping[str, Any]) -> None:
 
 UNREACHED = (
     "predictions will say 'unsure'. Label more texts, train for less (--precision 0.8), or ask with "
-    "--abstain never or a probability of your own (--abstain 0.5)."
+    "--abstain never, or with a probability of your own (--abstain 0.5), where what is unlike everything "
+    "learnt stays unsure."
 )
 
 
@@ -125,24 +130,35 @@ def say_if_all_is_unsure(found: StoredClassifier) -> None:
 # -------------------------------------------------------------------- predictions
 
 
-def print_predictions(name: str, found: Sequence[Prediction], form: str, *, proba: bool) -> None:
-    """Print what a classifier says."""
+def say_what_was_cut(found: Sequence[Prediction]) -> None:
+    """Say on stderr how many texts were not read to their ends."""
+    if cut := sum(one.truncated for one in found):
+        click.echo(f"{cut:,} texts are longer than the model reads: only their beginnings count.", err=True)
+
+
+def print_predictions(
+    name: str, found: Sequence[Prediction], form: str, *, proba: bool, lines: Sequence[int] = ()
+) -> None:
+    """Print what a classifier says. lines: where in their file the texts stand."""
     if form == "json":
-        output.print_json({"classifier": name, "predictions": [_plain(one, proba) for one in found]})
+        plain = [_plain(one, proba, lines[row : row + 1]) for row, one in enumerate(found)]
+        output.print_json({"classifier": name, "predictions": plain})
     elif form == "jsonl":
-        for one in found:
-            output.print_json(_plain(one, proba))
+        for row, one in enumerate(found):
+            output.print_json(_plain(one, proba, lines[row : row + 1]))
     elif form == "csv":
         classes = list(found[0].probabilities) if proba and found else []
-        click.echo(output.csv_line([*CSV_COLUMNS, *classes]), nl=False)
-        for one in found:
-            click.echo(output.csv_line(_cells(one, classes)), nl=False)
+        # In brackets, for a class may be called as a column is.
+        click.echo(output.csv_line([*CSV_COLUMNS, *(f"p({label})" for label in classes)]), nl=False)
+        for row, one in enumerate(found):
+            line = lines[row] if lines else ""
+            click.echo(output.csv_line([line, *_cells(one, classes)]), nl=False)
     else:
-        _print_table(found, proba)
+        _print_table(found, proba, lines)
 
 
-def _plain(one: Prediction, proba: bool) -> dict[str, Any]:
-    """The stable JSON form."""
+def _plain(one: Prediction, proba: bool, line: Sequence[int]) -> dict[str, Any]:
+    """The stable JSON form. line: of its file, if there is one."""
     plain: dict[str, Any] = {
         "text": one.text,
         "label": one.label,
@@ -153,14 +169,16 @@ def _plain(one: Prediction, proba: bool) -> dict[str, Any]:
     }
     if proba:
         plain["probabilities"] = {label: round(value, 6) for label, value in one.probabilities.items()}
-    if one.passage is not None:
+    if one.passage is None:
+        plain["truncated"] = one.truncated
+    else:
         plain |= {
             "document": one.passage.document,
             "heading": one.passage.heading,
             "start": one.passage.start,
             "end": one.passage.end,
         }
-    return plain
+    return {"line": line[0], **plain} if line else plain
 
 
 def _cells(one: Prediction, classes: Sequence[str]) -> list[object]:
@@ -169,17 +187,20 @@ def _cells(one: Prediction, classes: Sequence[str]) -> list[object]:
     return [*own, *where, *(round(one.probabilities[label], 6) for label in classes)]
 
 
-def _print_table(found: Sequence[Prediction], proba: bool) -> None:
+def _print_table(found: Sequence[Prediction], proba: bool, lines: Sequence[int]) -> None:
     from rich.text import Text
 
     stored = any(one.passage for one in found)
     every, found = found, found[:ROWS_SHOWN]
-    shown = output.table("label", "probability", "best guess", *(["document"] if stored else []), "text")
-    for one in found:
+    where = ["document"] if stored else ["line"] if lines else []
+    shown = output.table("label", "probability", "best guess", *where, "text")
+    for row, one in enumerate(found):
         label = HELD_BACK[one.held_back] if one.held_back else output.clean(one.guess)
         cells = [label, f"{one.probability:.3f}", output.clean(one.guess)]
         if stored:
             cells.append(output.clean(one.passage.document) if one.passage else "")
+        elif lines:
+            cells.append(f"{lines[row]}")
         shown.add_row(*map(Text, [*cells, _short(one.text)]))
         if proba:
             ranked = sorted(one.probabilities.items(), key=lambda pair: -pair[1])

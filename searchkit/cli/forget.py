@@ -76,7 +76,8 @@ def _print(done: Forgotten) -> None:
     if done.classifiers:
         names = ", ".join(output.clean(name) for name in done.classifiers)
         click.echo(
-            f"  Deleted with it what was trained from it: {names}; searchkit classify train makes them anew."
+            f"  Deleted classifiers trained from what is gone: {names}; train them anew with: "
+            "searchkit classify train"
         )
     for name in done.clusters:
         click.echo(

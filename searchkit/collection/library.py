@@ -267,6 +267,7 @@ class Library:
                 else:
                     catalogue.remove_source(tx, chosen.collection_id, gone[0].source_id)
                 store.collect_garbage(tx, chosen.collection_id)
+                classifiers.delete_outdated(tx, chosen.collection_id)
             if source is not None:
                 recovery.publish_if_due(db, chosen)
             recovery.sweep(db)

@@ -17,6 +17,8 @@ import numpy as np
 from searchkit.arrays import Float32Matrix, Float64Matrix, Float64Vector
 from searchkit.errors import LibraryDamaged, UsageError, near_names
 from searchkit.library.database import Database, Row, Transaction
+from searchkit.library.document_labels import document_labels
+from searchkit.profile import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +43,18 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where the labelled texts came from. passages, last_passage_id: of the Collection at that time."""
+    """Where the labelled texts came from; all but `told` is of the Collection at that time.
+
+    names, last_document_id: as document_labels takes them; labels: its digest.
+    """
 
     told: str  # for people: a file's name, or the Collection and its field
     collection_id: int | None = None
     passages: int = 0
     last_passage_id: int = 0
+    names: tuple[str, ...] = ()
+    last_document_id: int = 0
+    labels: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +70,26 @@ class StoredClassifier:
     figures: Mapping[str, Any]  # what was measured when it was trained; holds no text
 
 
-_COLUMNS = """name, collection_id, passages, last_passage_id, origin, profile, model, recipe, dim, classes,
-              decision, figures, weights, intercepts, means"""
+_ORIGIN = "origin, collection_id, passages, last_passage_id, names, last_document_id, labels"
+_COLUMNS = f"""name, profile, model, recipe, dim, classes, decision, figures, weights, intercepts, means,
+               {_ORIGIN}"""
+
+
+_REACH = (None, {"threshold": float, "coverage": float, "precision": float})
+# What was measured, as far as anything reads it: names and kinds, lists of such members, tuples of either.
+FIGURES: dict[str, Any] = {
+    "texts": int,
+    "accuracy": float,
+    "baseline": float,
+    "macro_f1": float,
+    "calibration_error": [float, float],
+    "log_loss": [float, float],
+    "trained": str,
+    "choice": {"folds": int, "strength": float, "precision": float},
+    "classes": [{"label": str, "texts": int, "precision": float, "recall": float, "f1": float}],
+    "reach": _REACH,
+    "reaches": [[float, _REACH]],
+}
 
 
 def put(tx: Transaction, made: StoredClassifier) -> None:
@@ -77,13 +103,9 @@ def put(tx: Transaction, made: StoredClassifier) -> None:
     }
     tx.run(
         f"""INSERT OR REPLACE INTO classifiers ({_COLUMNS})
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            VALUES ({", ".join("?" * 18)})""",
         (
             made.name,
-            made.origin.collection_id,
-            made.origin.passages,
-            made.origin.last_passage_id,
-            made.origin.told,
             _json(made.profile),
             made.model,
             _json(made.recipe),
@@ -94,6 +116,13 @@ def put(tx: Transaction, made: StoredClassifier) -> None:
             head.weights.astype("<f8").tobytes(),
             head.intercepts.astype("<f8").tobytes(),
             head.means.astype("<f4").tobytes(),
+            made.origin.told,
+            made.origin.collection_id,
+            made.origin.passages,
+            made.origin.last_passage_id,
+            json.dumps(made.origin.names),
+            made.origin.last_document_id,
+            made.origin.labels,
         ),
     )
 
@@ -115,16 +144,21 @@ def names_of(db: Database, collection_id: int) -> list[str]:
 
 def stored(db: Database, name: str) -> StoredClassifier:
     """The classifier of that name. Raises: UsageError: there is none. LibraryDamaged."""
-    row = db.row(f"SELECT {_COLUMNS} FROM classifiers WHERE name = ?", (name,))
+    row = db.row(f"SELECT {_COLUMNS} FROM classifiers WHERE name = CAST(? AS TEXT)", (_key(name),))
     if row is None:
         raise _unknown(db, name)
     return _classifier(row)
 
 
+def _key(name: str) -> bytes:
+    """A name that was typed may be no valid UTF-8: then none is called so, and SQLite would not take it."""
+    return name.encode("utf-8", "surrogateescape")
+
+
 def remove(db: Database, name: str) -> None:
     """Delete a classifier. Raises: UsageError: there is none of that name."""
     with db.transaction() as tx:
-        if not tx.changed("DELETE FROM classifiers WHERE name = ?", (name,)):
+        if not tx.changed("DELETE FROM classifiers WHERE name = CAST(? AS TEXT)", (_key(name),)):
             raise _unknown(db, name)
 
 
@@ -133,13 +167,35 @@ def delete_of(tx: Transaction, collection_id: int) -> None:
     tx.run("DELETE FROM classifiers WHERE collection_id = ?", (collection_id,))
 
 
-def delete_outdated(tx: Transaction) -> None:
-    """Delete those trained from passages of which some are gone."""
-    tx.run(
-        """DELETE FROM classifiers WHERE collection_id IS NOT NULL AND passages > (
-             SELECT count(*) FROM passages p WHERE p.collection_id = classifiers.collection_id
-               AND p.passage_id <= classifiers.last_passage_id)"""
+def delete_outdated(tx: Transaction, collection_id: int | None = None) -> None:
+    """Delete those, of one Collection or all, whose passages or labels are no more what they were.
+
+    A label lives in the names of classes, and outlives its text where nothing but the metadata is edited.
+    """
+    rows = tx.rows(
+        f"""SELECT classifier_id, {_ORIGIN} FROM classifiers
+            WHERE collection_id IS NOT NULL AND collection_id = coalesce(?, collection_id)""",
+        (collection_id,),
     )
+    for classifier_id, *held in rows:
+        try:
+            stays = not outdated(tx, _origin(tuple(held)))
+        except (ValueError, TypeError):  # damaged
+            stays = False
+        if not stays:
+            tx.run("DELETE FROM classifiers WHERE classifier_id = ?", (classifier_id,))
+
+
+def outdated(db: Database | Transaction, origin: Origin) -> bool:
+    """Whether passages of the Collection that it was trained from are gone, or labels are others."""
+    if origin.collection_id is None:
+        return False
+    left = db.rows(
+        "SELECT count(*) FROM passages WHERE collection_id = ? AND passage_id <= ?",
+        (origin.collection_id, origin.last_passage_id),
+    )
+    now = document_labels(db, origin.collection_id, origin.names, origin.last_document_id)
+    return int(left[0][0]) < origin.passages or now.digest() != origin.labels
 
 
 def problems(db: Database) -> list[str]:
@@ -164,38 +220,76 @@ def _unknown(db: Database, name: str) -> UsageError:
 
 def _classifier(row: Row) -> StoredClassifier:
     """Raises: LibraryDamaged: something of it is not what it should be."""
-    name, dim = str(row[0]), row[8]
+    name, dim = str(row[0]), row[4]
     try:
-        profile, recipe, classes, decision, figures = (
-            json.loads(row[column]) for column in (5, 7, 9, 10, 11)
-        )
+        profile, recipe, classes, decision, figures = (json.loads(row[column]) for column in (1, 3, 5, 6, 7))
         head = Head(
             classes=tuple(classes),
-            weights=_array(row[12], "<f8", (len(classes), dim)).astype(np.float64),
-            intercepts=_array(row[13], "<f8", (len(classes),)).astype(np.float64),
-            means=_array(row[14], "<f4", (len(classes), dim)).astype(np.float32),
+            weights=_array(row[8], "<f8", (len(classes), dim)).astype(np.float64),
+            intercepts=_array(row[9], "<f8", (len(classes),)).astype(np.float64),
+            means=_array(row[10], "<f4", (len(classes), dim)).astype(np.float32),
             **decision,
         )
         if len(classes) < 2 or not all(isinstance(one, str) for one in classes):
             raise ValueError("its classes are no list of two texts or more")
-        numbers = [decision["temperature"], decision["floor"], decision["precision"]]
-        if not np.isfinite(np.array(numbers, dtype=np.float64)).all() or decision["temperature"] <= 0:
-            raise ValueError("its temperature, floor or precision is no number that can be")
-    except (ValueError, KeyError, TypeError) as error:
+        _require_decision(head)
+        if not fits(figures, FIGURES):
+            raise ValueError("its figures are not those that are measured")
+        if not fits(recipe, {}) or not all(isinstance(value, str) for value in recipe.values()):
+            raise ValueError("its recipe is no list of names and texts")
+        Profile.from_dict(profile)
+        origin = _origin(row[11:])
+    except (ValueError, KeyError, TypeError, UsageError) as error:
         raise LibraryDamaged(
             f"classifier '{name}' is damaged: {error}",
             remedy=f"train it again: searchkit classify train {name} ... --replace; "
             f"or: searchkit classify remove {name}",
         ) from error
     return StoredClassifier(
-        name=name,
-        origin=Origin(told=row[4], collection_id=row[1], passages=row[2], last_passage_id=row[3]),
-        profile=profile,
-        model=row[6],
-        recipe=recipe,
-        head=head,
-        figures=figures,
+        name=name, origin=origin, profile=profile, model=row[2], recipe=recipe, head=head, figures=figures
     )
+
+
+def _origin(row: Row) -> Origin:
+    """Raises: ValueError, TypeError: it is damaged."""
+    told, collection_id, passages, last_passage_id, names, last_document_id, labels = row
+    return Origin(
+        told=told,
+        collection_id=collection_id,
+        passages=passages,
+        last_passage_id=last_passage_id,
+        names=tuple(map(str, json.loads(names))),
+        last_document_id=last_document_id,
+        labels=bytes(labels),
+    )
+
+
+def _require_decision(head: Head) -> None:
+    """Raise ValueError unless its numbers can be; TypeError where they are none."""
+    threshold = 0.0 if head.threshold is None else head.threshold
+    numbers = np.array([head.temperature, head.floor, head.precision, threshold], dtype=np.float64)
+    if not np.isfinite(numbers).all() or head.temperature <= 0:
+        raise ValueError("its temperature, floor, precision or threshold is no number that can be")
+    if not (0 < head.precision < 1 and 0 <= threshold <= 1):
+        raise ValueError("its precision or threshold is no share")
+
+
+def fits(value: Any, shape: Any) -> bool:
+    """Whether a JSON value has this shape: see FIGURES."""
+    if isinstance(shape, tuple):  # one of them
+        return any(fits(value, one) for one in shape)
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(
+            name in value and fits(value[name], shape[name]) for name in shape
+        )
+    if isinstance(shape, list):  # of such members, or of so many different ones
+        if not isinstance(value, list):
+            return False
+        shapes = shape * len(value) if len(shape) == 1 else shape
+        return len(value) == len(shapes) and all(map(fits, value, shapes))
+    if shape is float:
+        return type(value) in (int, float) and bool(np.isfinite(value))
+    return value is None if shape is None else type(value) is shape
 
 
 def _array(blob: bytes, kind: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[Any]]:

@@ -176,6 +176,9 @@ def m009_classifiers(tables: Tables) -> None:
              collection_id   INTEGER REFERENCES collections ON DELETE CASCADE,  -- NULL: trained from a file
              passages        INTEGER NOT NULL,  -- that the Collection had then
              last_passage_id INTEGER NOT NULL,
+             names           TEXT    NOT NULL,  -- JSON list: of its Documents' metadata; empty: their kind
+             last_document_id INTEGER NOT NULL,
+             labels          BLOB    NOT NULL,  -- hash of the labels of its Documents up to that one
              origin          TEXT    NOT NULL,  -- for people
              profile         TEXT    NOT NULL,  -- JSON of the whole Profile
              model           TEXT    NOT NULL,

@@ -10,6 +10,7 @@ from searchkit.analysis.classifier_fitting import (
     fit,
     fitted,
     folds_of,
+    sampled,
     temperature_of,
 )
 from searchkit.analysis.classifier_scores import calibration_error, class_scores, log_loss, reach
@@ -104,6 +105,22 @@ def test_a_precision_takes_enough_texts_to_be_promised(texts, reached):
         assert (found.threshold, found.coverage, found.precision) == (0.5, 1, 1)
 
 
+def test_passages_of_few_documents_promise_nothing_however_many_they_are():
+    """Each Document counts once, in the bound; the share of texts must be right as well."""
+    top, right = np.linspace(0.5, 0.9, 400), np.ones(400, dtype=bool)
+    assert reach(top, right, right, 0.9, np.full(400, 14 / 400)) is None
+    assert reach(top, right, right, 0.9, np.full(400, 15 / 400)).coverage == 1
+    wrong = np.arange(400) >= 100
+    of_one = np.where(wrong, 1.0, 1 / 100)  # its 100 passages are all wrong, and the least probable
+    assert reach(top, wrong, right, 0.9, of_one).coverage < 0.85
+    learnt = blobs(400, 2, 0.2)
+    documents = Examples(
+        learnt.vectors, learnt.labels, learnt.labels + 2 * (np.arange(400) < 200), ("a", "b")
+    )
+    assert fit(documents, precision=0.8, seed=0)[1].reach is None
+    assert fit(learnt, precision=0.8, seed=0)[1].reach is not None
+
+
 def test_equal_probabilities_are_answered_together_and_what_is_unlike_is_not():
     top, right = np.full(100, 0.7), np.arange(100) % 10 > 0
     assert (
@@ -167,6 +184,22 @@ def test_more_texts_than_strength_is_chosen_on(monkeypatch):
     )
     assert measured.texts == 400 and measured.accuracy > 0.9 and len(head.classes) == 3
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1][0] <= seen[-1][1]
+
+
+def test_strength_is_chosen_on_all_classes_and_folds_though_one_document_has_nearly_all_texts(monkeypatch):
+    monkeypatch.setattr("searchkit.analysis.classifier_fitting.CHOSEN_ON", 100)
+    learnt = blobs(900, 3, 1.0)
+    groups = np.where((learnt.labels == 0) & (np.arange(900) > 60), -1, np.arange(900))
+    folds = folds_of(learnt.labels, groups, 3, 0)
+    for seed in range(5):
+        rows = sampled(learnt.labels, folds, seed)
+        assert 90 <= len(rows) <= 115 and len(set(rows.tolist())) == len(rows)
+        assert len(set(zip(learnt.labels[rows], folds[rows], strict=True))) == 15
+        assert np.bincount(learnt.labels[rows]).min() > 25
+    head, measured = fit(
+        Examples(learnt.vectors, learnt.labels, groups, learnt.classes), precision=0.9, seed=0
+    )
+    assert measured.accuracy > 0.9 and np.isfinite(head.weights).all()
 
 
 def test_what_is_unlike_everything_is_not_known_however_probable():

@@ -6,47 +6,21 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from searchkit.analysis import classifying
-from searchkit.analysis.classified_texts import NotOne, label_of
-from searchkit.analysis.classifying import FromCollection, FromFile, Wanted
+from searchkit.analysis.classified_fields import read_collection
+from searchkit.analysis.classifying import FromFile
+from searchkit.analysis.texts import texts_of
 from searchkit.collection.library import Library
-from searchkit.errors import FilterInvalid, LibraryBusy, LibraryDamaged, RecipeMismatch, UsageError
+from searchkit.errors import FilterInvalid, RecipeMismatch, UsageError
 from searchkit.library import classifiers as store
+from searchkit.library.document_labels import NotOne, label_of
+from tests.analysis.teams import INVOICE, LEAVE, train, train_stored
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
 
-LEAVE = "Parental leave lasts fourteen weeks at full pay, case {}"
-INVOICE = "The supplier's invoice was settled late by our bank, case {}"
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def labelled(tmp_path):
-    """Thirty texts of two teams."""
-    rows = [{"text": (LEAVE, INVOICE)[n % 2].format(n), "label": ("hr", "finance")[n % 2]} for n in range(30)]
-    return write(tmp_path / "labelled.jsonl", "\n".join(map(json.dumps, rows)))
-
-
-@pytest.fixture
-def indexed(library, tmp_path):
-    """Ten Documents of each team, with two passages each."""
-    for n in range(20):
-        team, text = (("hr", LEAVE), ("finance", INVOICE))[n % 2]
-        body = f"---\nteam: {team}\n---\n# One\n\n{text.format(n) * 15}\n\n# Two\n\n{text.format(-n) * 15}\n"
-        write(tmp_path / "docs" / f"{n}.md", body)
-    library.index([tmp_path / "docs"])
-    return library
-
-
-def train(library, labelled, name="teams", **wanted):
-    return classifying.train(library, name, FromFile(path=labelled), wanted=Wanted(**wanted))
-
-
-def train_stored(library, name="teams", field="team", **wanted):
-    return classifying.train(library, name, FromCollection(field=field), wanted=Wanted(**wanted))
 
 
 def test_labelled_texts_make_a_classifier_that_a_later_process_asks(library, labelled, library_folder):
@@ -115,7 +89,7 @@ def test_a_footer_of_many_documents_says_nothing_of_any_label(library, tmp_path)
         pytest.fail("the footer was not cut off: this test tests nothing")
     (conflict,) = report.conflicts
     assert set(conflict.labels) == {"hr", "finance"} and "front desk" in conflict.text
-    assert (report.texts, report.repeated) == (12, 1)
+    assert (report.texts, report.repeated, report.contradicting) == (12, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +133,28 @@ def test_a_class_with_one_text_is_left_out_and_differing_labels_are_pointed_out(
     )
     (conflict,) = report.conflicts
     assert conflict.labels == ("hr", "finance") and conflict.where == ("line 1", "line 32")
+    assert (report.texts, report.contradicting) == (29, 1)
+
+
+def test_a_text_counts_once_however_often_it_is_listed(library, tmp_path):
+    """Four texts make no promise, and no more when each stands there twenty times."""
+    rows = [{"text": (LEAVE, INVOICE)[n % 2].format(n), "label": ("hr", "finance")[n % 2]} for n in range(4)]
+    table = write(tmp_path / "dup.jsonl", "\n".join(map(json.dumps, rows * 20)))
+    report = train(library, table)
+    assert (report.texts, report.repeated, report.measured.reach) == (4, 4, None)
+
+
+def test_what_stands_under_other_headings_elsewhere_is_not_learnt_and_asked(library, tmp_path):
+    for n in range(12):
+        team, text = (("hr", LEAVE), ("finance", INVOICE))[n % 2]
+        write(tmp_path / f"docs/{n:02}.md", f"---\nteam: {team}\ntitle: T{n}\n---\n{text.format(n // 4)}\n")
+    library.index([tmp_path / "docs"])
+    with library.reading() as (db, collection):
+        found = read_collection(db, collection, "team")
+        held = texts_of(db, collection)
+    assert len(found.vectors) == 12 and len(held.firsts) == 6
+    groups = {(body, group) for body, group in zip(held.bodies.tolist(), found.groups.tolist(), strict=True)}
+    assert len(groups) == len({group for _, group in groups}) == 6
 
 
 def test_columns_of_csv_and_fields_within_fields(library, tmp_path):
@@ -182,7 +178,7 @@ def test_columns_of_csv_and_fields_within_fields(library, tmp_path):
         ("nonsense", "line 1 is not JSON"),
         ('{"text": "a", "label": "x"}\n{"text": "b", "label": "x"}', "all 2 have the same 'label': 'x'"),
         ('{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}', "0 of 2 classes have 2 different texts"),
-        ('{"text": "a", "label": "x"}\n' * 4 + '{"text": "a", "label": "y"}\n' * 4, "0 of 2 classes"),
+        ('{"text": "a", "label": "x"}\n' * 4 + '{"text": "a", "label": "y"}\n' * 4, "1 text with differing"),
     ],
 )
 def test_a_file_with_nothing_to_learn_says_what_was_found(library, tmp_path, content, said):
@@ -281,87 +277,11 @@ def test_new_texts_get_the_instruction_of_the_labelled_ones(library, library_fol
     assert heard == ["Represent the text for classification: "] * 2
 
 
-@pytest.mark.parametrize("number", [np.nan, 0.0])
-def test_a_stored_vector_that_is_no_direction_is_refused(indexed, number):
-    train_stored(indexed)
-    with indexed.writing() as (db, _), db.transaction() as tx:
-        tx.run(
-            "UPDATE vectors SET vector = ? WHERE text_id = 3", (np.full(64, number, dtype="<f4").tobytes(),)
-        )
-    with pytest.raises(LibraryDamaged, match="1 vectors of 'company-docs' are no directions"):
-        train_stored(indexed, "again")
-    with pytest.raises(LibraryDamaged, match="1 vectors of 'company-docs' are no directions"):
-        classifying.predict_collection(indexed, "teams")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("weights = substr(weights, 9)", "a blob has"),
-        ("means = zeroblob(3)", "a blob has 3 bytes"),
-        ("classes = 'no json'", "is damaged"),
-        ("decision = '{}'", "is damaged"),
-        ("""decision = '{"temperature": 0, "floor": 0, "threshold": 1, "precision": 1}'""", "temperature"),
-        ("intercepts = x'000000000000f87f000000000000f87f'", "not finite"),
-    ],
-)
-def test_verify_and_every_use_tell_of_damage(library, labelled, change, said):
-    train(library, labelled)
-    with library.written() as db, db.transaction() as tx:
-        tx.run(f"UPDATE classifiers SET {change}")
-    (problem,) = library.verify()
-    assert said in problem
-    with pytest.raises(LibraryDamaged, match=said):
-        classifying.predict(library, "teams", ["x"])
-    classifying.remove(library, "teams")
-    assert library.verify() == []
-
-
-def test_forgetting_a_document_deletes_what_was_trained_from_it_and_says_so(indexed, labelled):
-    train_stored(indexed)
-    train(indexed, labelled, "of-a-file")
-    assert indexed.forget("3.md").classifiers == ("teams",)
-    assert [one.name for one in classifying.listed(indexed)] == ["of-a-file"]
-    assert indexed.forget("4.md").classifiers == () and indexed.verify() == []
-
-
-def test_forgetting_without_a_name_deletes_what_was_trained_from_what_is_gone(indexed, tmp_path):
-    train_stored(indexed)
-    assert indexed.forget().classifiers == ()
-    write(tmp_path / "docs" / "new.md", "---\nteam: hr\n---\nAnother text.")
-    indexed.refresh()
-    assert indexed.forget().classifiers == ()
-    (tmp_path / "docs" / "3.md").unlink()
-    indexed.refresh()
-    assert indexed.forget().classifiers == ("teams",)
-
-
-def test_a_removed_collection_takes_its_classifiers_along(indexed, labelled):
-    train_stored(indexed)
-    train(indexed, labelled, "of-a-file")
-    assert indexed.trained_from("company-docs") == ["teams"]
-    indexed.remove("company-docs")
-    assert [one.name for one in classifying.listed(indexed)] == ["of-a-file"]
-    assert classifying.predict(indexed, "of-a-file", [LEAVE.format(1)])[0].label == "hr"
-
-
-def test_what_is_forgotten_while_it_is_learnt_does_not_live_on(indexed, library_folder):
-    gone = []
-
-    def forget(stage, done, total):
-        if not gone:
-            gone.append(Library(library_folder).forget("3.md"))
-
-    with pytest.raises(LibraryBusy, match="2 passages that 'teams' was trained from are gone"):
-        classifying.train(indexed, "teams", FromCollection(field="team"), on_progress=forget)
-    assert classifying.listed(indexed) == []
-
-
-def test_stored_figures_hold_no_text(indexed):
-    train_stored(indexed)
-    with indexed.reading() as (db, _):
-        row = db.row("SELECT * FROM classifiers")
-    assert not any("fourteen" in value for value in row if isinstance(value, str))
+@pytest.mark.parametrize("field", ["path", "Document", "title", "heading", "size", "page", "modified"])
+def test_what_is_no_metadata_is_no_field_to_learn_from(indexed, field):
+    with pytest.raises(FilterInvalid, match=f"'{field}' is no field to learn from") as error:
+        train_stored(indexed, field=field)
+    assert "fields here: type, team" in error.value.remedy and f"meta.{field}" in error.value.remedy
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
