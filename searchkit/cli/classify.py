@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchkit.cli import options, output
+from searchkit.cli import options, output, progress
 
 if TYPE_CHECKING:
     from searchkit.analysis.classified_texts import ReadTexts
@@ -79,7 +77,7 @@ def train_command(name: str, library: Library, wait: float, as_json: bool, **ask
 
     source = _source(asked)
     wanted = classifying.Wanted(precision=asked["precision"], seed=asked["seed"], replace=asked["replace"])
-    with _progress() as on_progress:
+    with progress.steps() as on_progress:
         report = classifying.train(
             library,
             name,
@@ -162,7 +160,7 @@ def predict_command(name: str, texts: tuple[str, ...], library: Library, form: s
     else:
         if asked["file"] is not None:
             read = _texts_of(asked["file"], asked["text_field"])
-        with _progress() as on_progress:
+        with progress.steps() as on_progress:
             found = classifying.predict(
                 library,
                 name,
@@ -230,24 +228,3 @@ def remove_command(name: str, yes: bool, wait: float, library: Library) -> int:
     classifying.remove(library, name, patience=options.patience(wait))
     click.echo(f"Removed classifier '{name}'.")
     return 0
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
-    """A bar for each stage on stderr; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        lines: dict[str, Any] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in lines:
-                lines[stage] = bar.add_task(stage, total=total)
-            bar.update(lines[stage], completed=done, total=total)
-
-        yield show

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from searchkit.cli import options
+from searchkit.cli import options, progress
 from searchkit.cli.output import clean, print_json
 from searchkit.errors import UsageError
 
 if TYPE_CHECKING:
     from searchkit.analysis.copies import Found, Show
-    from searchkit.analysis.knn import OnShare
     from searchkit.analysis.overlap import FoundDocuments
     from searchkit.collection.library import Library
     from searchkit.records import Failure
@@ -176,7 +173,7 @@ def _passages(
         return duplicates.duplicates_of_files(library, add, collection, threshold=threshold, show=show)
     if against is not None:
         return duplicates.duplicates_against(library, against, collection, threshold=threshold, show=show)
-    with _progress() as on_share:
+    with progress.share("comparing") as on_share:
         return duplicates.duplicates(library, collection, threshold=threshold, show=show, on_share=on_share)
 
 
@@ -187,7 +184,7 @@ def _documents(
     from searchkit.analysis.overlap import CONTAINED
 
     least = CONTAINED if contained is None else contained
-    with _progress() as on_share:
+    with progress.share("comparing") as on_share:
         return duplicate_documents(
             library, collection, threshold=threshold, contained=least, show=show, on_share=on_share
         )
@@ -223,19 +220,3 @@ def _say_failures(failed: Sequence[Failure]) -> None:
         click.echo(f"Not read: {clean(one.document)}: {clean(one.reason)}", err=True)
     if len(failed) > FAILURES_SHOWN:
         click.echo(f"and {len(failed) - FAILURES_SHOWN} more; see all with --json", err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[OnShare]:
-    """A bar on stderr, for comparisons that take a while; nothing where stderr is no terminal."""
-    from searchkit.analysis.knn import say_nothing
-
-    if not sys.stderr.isatty():
-        yield say_nothing
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        line = bar.add_task("comparing", total=1.0)
-        yield lambda share: bar.update(line, completed=share)

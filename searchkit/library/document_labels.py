@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from searchkit.library.database import Database, Transaction
-from searchkit.library.filters import fold
+from searchkit.library.filter_grammar import fold
 
 
 class NotOne(Exception):
