@@ -9,10 +9,9 @@ from dataclasses import replace
 import pytest
 
 from searchkit.analysis.map_colours import PALETTE, colours
-from searchkit.analysis.map_page import about, write_html
 from searchkit.analysis.map_page import page as page_of
+from searchkit.analysis.map_page import write_html
 from searchkit.analysis.mapping import Map, Point
-from searchkit.errors import UsageError
 from tests.browser import WITHOUT, chromium, page
 
 HOSTILE = (
@@ -368,10 +367,6 @@ def test_the_search_knows_all_texts_of_a_document(opened):
     assert placeholder == "Search documents ( / )"
 
 
-def test_a_long_query_is_shortened_in_the_title():
-    assert len(about(replace(GRID, query="leave " * 100))) < 150
-
-
 @pytest.mark.slow
 def test_a_hundred_thousand_points_stay_quick(opened):
     """Limits far above what was measured (LOG), for slow machines: a tenth of them would be usual."""
@@ -392,10 +387,3 @@ def test_the_page_names_no_address():
     text = page_of(GRID)
     assert set(re.findall(r"\w+://[^\"'\s]+", text)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"\b(src|href)\s*=\s*[\"']", text) and "@import" not in text and "url(" not in text
-
-
-def test_a_page_that_cannot_be_written_leaves_what_was_there(tmp_path):
-    write_html(GRID, tmp_path / "map.html")
-    assert [one.name for one in tmp_path.iterdir()] == ["map.html"]
-    with pytest.raises(UsageError, match="cannot be written"):
-        write_html(GRID, tmp_path / "missing" / "map.html")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from searchkit.analysis import clusters
+from searchkit.analysis.map_page import about
 from searchkit.analysis.map_picture import write_png
 from searchkit.analysis.mapping import Wanted, layout
 from searchkit.errors import FilterInvalid, LibraryDamaged, UsageError
@@ -198,6 +199,10 @@ def test_the_search_on_the_page_knows_a_document_within_limits(library, tmp_path
         len(found.points[0].further) == 10
         and "1 documents are longer" in found.notices[-1] + found.notices[0]
     )
+
+
+def test_a_long_query_is_shortened_in_the_title(indexed):
+    assert len(about(replace(layout(indexed), query="leave " * 100))) < 150
 
 
 @pytest.mark.filterwarnings("error")

@@ -64,3 +64,8 @@ def test_a_link_to_itself_is_refused(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(UsageError):
         write_whole(tmp_path / "loop", b"page")
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_whole(tmp_path / "missing" / "map.html", b"page")
