@@ -137,6 +137,30 @@ def duplicates(found: Figures) -> str:
     return "\n\n".join(parts)
 
 
+def map(found: Figures) -> str:
+    """How long layouts take and what they keep; how quick the page is."""
+    laid_out = [
+        (
+            f"{one['rows']:,}", one["method"], secs(one["s"]), f"{one['kept']:.3f}",
+            f"{one['trustworthiness']:.3f}",
+        )
+        for one in found["layout"]
+    ]  # fmt: skip
+    shown = [
+        (
+            f"{one['rows']:,}", f"{one['mb']:.1f} MB", secs(one["open_s"]), secs(one["hover_ten_points_s"]),
+            secs(one["move_s"]), secs(one["lasso_of_20_moves_s"]), secs(one["search_s"]),
+        )
+        for one in found["page"]
+    ]  # fmt: skip
+    parts = [table(("points", "method", "took", "kept of the 15 nearest", "trustworthiness"), laid_out)]
+    if shown:
+        acts = ("opened", "ten points hovered", "moved", "a lasso of 20 moves", "first search")
+        head = ("points", "page", *acts)
+        parts.append(table(head, shown))
+    return "\n\n".join(parts)
+
+
 def relevance(found: Figures) -> str:
     """Verdicts by set, and nDCG@10 of several Collections together."""
     said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")

@@ -92,6 +92,11 @@ def duplicates() -> str:
     return _each("duplicates", quality.duplicates)
 
 
+def map() -> str:
+    """Layouts, and the page in a browser."""
+    return _each("map", quality.map)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", quality.reranking)
@@ -323,7 +328,7 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, reranking, similar, duplicates, clustering, classification,
+        query_latency, hybrid, relevance, reranking, similar, duplicates, clustering, classification, map,
         sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite, log
 from statistics import median
@@ -16,6 +17,10 @@ from searchkit.records import JsonValue
 
 CATEGORY, NUMBER, DATE = "category", "number", "date"
 OTHER, NONE = "other", "none"
+GROUPED_FROM = 10_000  # digits of smaller numbers are not grouped: 2,024 is no year
+EXACT = 1 << 53  # JavaScript rounds larger integers
+_CANONICAL = re.compile(r"(?=.{1,16}$)-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?")
+_IDENTIFIER = re.compile(r"0[0-9]*")
 SKEWED = 50  # times the median is the largest: on a linear scale all but a few would look the same
 
 # Okabe and Ito's, then those farthest from all before, to usual eyes and to those that lack one kind of cone:
@@ -44,11 +49,13 @@ class Colours:
     kind: str
     of: tuple[float | None, ...]
     shown: tuple[str, ...]  # for each point what its value is called, '' where it has none
+    raw: tuple[JsonValue, ...] = ()  # for each point its value as it is saved: what JavaScript keeps whole
     categories: tuple[tuple[str, int], ...] = ()
     greys: int = 0  # so many of them, the last, are the rest and what is in none
     low: float = 0.0
     high: float = 0.0
     logarithmic: bool = False
+    grouped: bool = False  # categories are themes: groups of the values, which are too many for colours
 
     def colour(self, category: int) -> str:
         """Of a category."""
@@ -65,18 +72,37 @@ class Colours:
         return (value - self.low) / (self.high - self.low)
 
 
-def colours(field: str, values: Sequence[JsonValue], *, dates: bool = False) -> Colours:
+def colours(
+    field: str,
+    values: Sequence[JsonValue],
+    *,
+    dates: bool = False,
+    group_of: Mapping[str, str] | None = None,
+) -> Colours:
     """Colours for the values of points, None for one that has none: numbers and dates on a scale.
 
-    dates: numbers are seconds since 1970.
+    Texts are numbers only where they are written as a number would be: '007' and '1.10' are names, for as
+    numbers they would be others. dates: numbers are seconds since 1970. group_of: of values, which are texts
+    then, those that are coloured in their place.
     """
+    made = _coloured(field, values, dates, group_of)
+    return replace(made, raw=tuple(_moment_saved(one) if dates else _saved(one) for one in values))
+
+
+def _coloured(
+    field: str, values: Sequence[JsonValue], dates: bool, group_of: Mapping[str, str] | None
+) -> Colours:
+    if group_of is not None:
+        texts = [None if one is None else _named(one) for one in values]
+        found = _categories(field, [None if one is None else group_of.get(one, OTHER) for one in texts])
+        return replace(found, shown=tuple(one or "" for one in texts), grouped=True)
     given = [one for one in values if one is not None]
     numbers = [_number(one) for one in values]
     if given and all(
         one is not None for one, value in zip(numbers, values, strict=True) if value is not None
     ):
         return _scale(field, DATE if dates else NUMBER, numbers)
-    moments = [as_seconds(one) for one in values]
+    moments = [_moment(one) for one in values]
     if given and all(
         one is not None for one, value in zip(moments, values, strict=True) if value is not None
     ):
@@ -126,18 +152,44 @@ def in_words(kind: str, value: float) -> str:
     if kind == DATE:
         with suppress(OverflowError):  # beyond the years that have four digits
             return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value)).date().isoformat()
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
+    if abs(value) < GROUPED_FROM:
+        return f"{value:.10g}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 
 def _number(value: JsonValue) -> float | None:
     """A finite number; None of anything else, truth values among it."""
-    if isinstance(value, bool) or (isinstance(value, str) and not value.isascii()):
+    if isinstance(value, bool) or (isinstance(value, str) and not _CANONICAL.fullmatch(value.strip())):
         return None
     try:
         found = as_number(value)
     except OverflowError:  # an integer of hundreds of digits
         return None
     return found if found is not None and isfinite(found) else None
+
+
+def _moment(value: JsonValue) -> float | None:
+    """A moment; none of digits that begin with 0: an article's number is no year."""
+    return None if isinstance(value, str) and _IDENTIFIER.fullmatch(value.strip()) else as_seconds(value)
+
+
+def _saved(value: JsonValue) -> JsonValue:
+    """A value that JavaScript keeps as it is: large integers, lists and what is no number as text."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < EXACT else str(value)
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    return _named(value)
+
+
+def _moment_saved(value: JsonValue) -> JsonValue:
+    """Seconds since 1970 as ISO 8601."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError, ValueError):  # years beyond four digits, and what is no number
+            return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value)).isoformat()
+    return _saved(value)
 
 
 def _named(value: JsonValue) -> str:

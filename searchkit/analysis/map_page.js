@@ -24,7 +24,7 @@ const heading = (i) => data.headings[data.heading[i]];
 const label = (i) => data.labels[data.label[i]];
 const record = (i) => ({
   passage_id: data.id[i], document: data.names[data.name[i]], where: where(i), heading: heading(i),
-  [data.field]: label(i), x: data.x[i] / data.unit, y: data.y[i] / data.unit, text: data.text[i],
+  field: data.field, value: data.raws[data.raw[i]], x: data.x[i] / data.unit, y: data.y[i] / data.unit, text: data.text[i],
 });
 
 // ---------------------------------------------------------------- colours
@@ -94,7 +94,8 @@ function nearest(px, py) {
 
 // ---------------------------------------------------------------- painting
 
-const stands = (i) => (!searching || match[i] === 1) && (!chosenCount || chosen[i] === 1);
+// While something is looked for, what is found stands out, whatever is selected: its number is told beside.
+const stands = (i) => (searching ? match[i] === 1 : !chosenCount || chosen[i] === 1);
 function disc(r) { // coverage of each pixel, 0 to 255
   const size = Math.ceil(r) * 2 + 1, middle = Math.ceil(r), mask = new Uint8Array(size * size);
   for (let y = 0; y < size; y++)
@@ -234,7 +235,7 @@ let texts = null;
 function search(asked) {
   const words = plainly(asked).split(/\s+/).filter(Boolean);
   searching = words.length > 0;
-  texts = texts || Array.from({ length: n }, (_, i) => plainly(`${where(i)}\n${heading(i)}\n${data.text[i]}`));
+  texts = texts || Array.from({ length: n }, (_, i) => plainly(`${where(i)}\n${heading(i)}\n${data.text[i]}\n${data.further ? data.further[i] : ""}`));
   let count = 0;
   for (let i = 0; i < n; i++) {
     match[i] = words.every((word) => texts[i].includes(word)) ? 1 : 0;
@@ -249,19 +250,20 @@ function search(asked) {
 
 function choose(test, more) {
   if (!more) chosen.fill(0);
-  chosenCount = 0;
-  for (let i = 0; i < n; i++) {
-    if (shown[i] && test(i)) chosen[i] = 1;
-    chosenCount += chosen[i];
-  }
+  for (let i = 0; i < n; i++) if (shown[i] && test(i)) chosen[i] = 1;
   list();
   draw();
 }
-const selected = () => Array.from(chosen.keys()).filter((i) => chosen[i]);
+const selected = () => Array.from(chosen.keys()).filter((i) => chosen[i] && shown[i]);
 const LISTED = 200;
-function list() {
-  byId("selection").hidden = !chosenCount;
-  byId("chosen").textContent = number.format(chosenCount) + " selected";
+function list() { // what the legend hides is neither counted nor saved, and is back when it is shown again
+  chosenCount = 0;
+  let hidden = 0;
+  for (let i = 0; i < n; i++) { chosenCount += chosen[i] & shown[i]; hidden += chosen[i] & (1 - shown[i]); }
+  byId("selection").hidden = !chosenCount && !hidden;
+  for (const one of ["csv", "json"]) byId(one).disabled = !chosenCount;
+  byId("chosen").textContent = number.format(chosenCount) + " selected" +
+    (hidden ? `, ${number.format(hidden)} hidden and left out` : "");
   byId("list").replaceChildren();
   for (const i of chosenCount ? selected().slice(0, LISTED) : []) {
     const row = add(add(byId("list"), "li"), "button", where(i));
@@ -283,8 +285,14 @@ function inside(outline) {
     return odd;
   };
 }
+const NUMERIC = /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/;
+// A spreadsheet would calculate what begins so; the apostrophe says that it is text.
+const inert = (value) => (typeof value === "string" && /^[=+\-@\t\r]/.test(value) && !NUMERIC.test(value) ? "'" + value : value);
 function csv() {
-  const cell = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+  const cell = (given) => {
+    const value = given === null ? "" : String(inert(given));
+    return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+  };
   const rows = selected().map(record), names = Object.keys(record(0));
   return [names, ...rows.map((row) => names.map((name) => row[name]))].map((row) => row.map(cell).join(",") + "\n").join("");
 }
@@ -299,18 +307,41 @@ function save(text, ending, type) {
 
 // ---------------------------------------------------------------- the hand
 
-let press = null;
+let press = null, pinch = null;
+const fingers = new Map(); // what touches the map, by pointer
+function pinched() { // the middle of two fingers, and how far they are apart
+  const [[ax, ay], [bx, by]] = fingers.values();
+  return { px: (ax + bx) / 2, py: (ay + by) / 2, apart: Math.max(10, Math.hypot(ax - bx, ay - by)) };
+}
 const at = (event) => { const box = map.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; };
 map.addEventListener("pointerdown", (event) => {
   if (event.button) return;
   map.setPointerCapture(event.pointerId);
   const [px, py] = at(event), how = event.shiftKey ? "lasso" : mode;
+  fingers.set(event.pointerId, [px, py]);
+  if (fingers.size > 1) {
+    press = path = null;
+    pinch = fingers.size === 2 ? pinched() : null;
+    hover(-1);
+    paintOver();
+    return;
+  }
   press = { px, py, how, moved: false, x: view.x, y: view.y };
   if (how !== "pan") path = [[px, py]];
 });
 map.addEventListener("pointermove", (event) => {
   const [px, py] = at(event);
-  if (!press) return hover(nearest(px, py), px, py);
+  if (fingers.has(event.pointerId)) fingers.set(event.pointerId, [px, py]);
+  if (pinch) {
+    const now = pinched();
+    view.x -= (now.px - pinch.px) / scale();
+    view.y -= (now.py - pinch.py) / scale();
+    zoomBy(now.apart / pinch.apart, now.px, now.py);
+    pinch = now;
+    return;
+  }
+  if (fingers.size > 1) return;
+  if (!press) return fingers.size || hover(nearest(px, py), px, py);
   press.moved = press.moved || Math.hypot(px - press.px, py - press.py) > 3;
   if (!press.moved) return;
   hover(-1);
@@ -326,6 +357,8 @@ map.addEventListener("pointermove", (event) => {
   }
 });
 function letGo(event, kept) {
+  fingers.delete(event.pointerId);
+  pinch = fingers.size === 2 ? pinched() : null; // a finger that stays does nothing until it is lifted
   if (!press) return;
   const { how, moved, px, py } = press, outline = path;
   press = path = null;
@@ -335,6 +368,7 @@ function letGo(event, kept) {
 }
 map.addEventListener("pointerup", (event) => letGo(event, true));
 map.addEventListener("pointercancel", (event) => letGo(event, false));
+map.addEventListener("lostpointercapture", (event) => letGo(event, false));
 map.addEventListener("pointerleave", () => hover(-1));
 function zoomBy(factor, px = width / 2, py = height / 2) {
   const x = mapX(px), y = mapY(py);
@@ -360,8 +394,10 @@ for (const button of document.querySelectorAll("[data-mode]"))
   button.addEventListener("click", () => setMode(button.dataset.mode));
 const back2whole = () => { whole(); draw(); };
 byId("whole").addEventListener("click", back2whole);
+byId("in").addEventListener("click", () => zoomBy(1.4));
+byId("out").addEventListener("click", () => zoomBy(1 / 1.4));
 byId("clear").addEventListener("click", () => choose(() => false));
-byId("csv").addEventListener("click", () => save(csv(), "csv", "text/csv"));
+byId("csv").addEventListener("click", () => save("\ufeff" + csv(), "csv", "text/csv"));
 byId("json").addEventListener("click", () => save(json(), "json", "application/json"));
 byId("take").addEventListener("click", () => choose((i) => match[i]));
 let waiting = 0;
@@ -378,11 +414,10 @@ document.addEventListener("keydown", (event) => {
     else { choose(() => false); pin(-1); }
   } else if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   else if (event.key === "/") { event.preventDefault(); byId("search").focus(); }
-  else if (event.target !== map) return;
   else if (event.key === "+" || event.key === "=") zoomBy(1.4);
   else if (event.key === "-") zoomBy(1 / 1.4);
   else if (event.key === "0") back2whole();
-  else if (moves[event.key]) {
+  else if (moves[event.key] && !event.target.closest?.("aside")) { // there they scroll
     event.preventDefault();
     view.x += moves[event.key][0] * 60 / scale();
     view.y += moves[event.key][1] * 60 / scale();
@@ -411,11 +446,12 @@ function toggle(category, alone) {
   } else if (!off.delete(category)) off.add(category);
   for (let i = 0; i < n; i++) shown[i] = off.has(kind[i]) ? 0 : 1;
   legend();
+  list();
   search(byId("search").value);
 }
 function legend() {
   const focused = document.activeElement && document.activeElement.dataset.category;
-  byId("field").textContent = data.field;
+  byId("field").textContent = data.heading_of_legend;
   byId("legend").replaceChildren();
   if (data.categories) {
     data.categories.forEach((one, category) => {
@@ -452,6 +488,7 @@ function legend() {
 // ---------------------------------------------------------------- beginning
 
 byId("title").textContent = data.title;
+byId("search").placeholder = `Search ${data.level}s ( / )`;
 byId("about").textContent = data.about;
 map.setAttribute("aria-label", `${data.title}: ${data.about}`);
 readColours();

@@ -13,32 +13,19 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from searchkit.analysis.map_colours import CATEGORY, GREY, SCALE, in_words
+from searchkit.analysis.map_colours import CATEGORY, GREY, SCALE, Colours, in_words
 from searchkit.analysis.mapping import Map, Point
-from searchkit.errors import UsageError
+from searchkit.analysis.whole_file import write_whole
 
 UNIT = 1 << 16  # steps of a coordinate: finer than the pixels of any screen
 SHARES = 4  # digits of a place on the scale
+QUERY_SHOWN, FIELD_SHOWN = 60, 40  # characters in a title
 CALLED = {"tsne": "t-SNE", "umap": "UMAP"}
 
 
 def write_html(found: Map, path: Path) -> None:
     """Write the page. Raises: UsageError: the file cannot be written."""
-    written(path, page(found).encode("utf-8", "replace"))
-
-
-def written(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave what was there. Raises: UsageError: it cannot be written."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}",
-            remedy="name a file in a folder that you may write to",
-        ) from error
+    write_whole(path, page(found).encode("utf-8", "replace"))
 
 
 def page(found: Map) -> str:
@@ -67,11 +54,21 @@ def about(found: Map) -> str:
     shown, level = len(found.points), found.level
     many = f"{shown:,} {level}{'' if shown == 1 else 's'}"
     if shown < found.total:
-        many += f" of {found.total:,}, taken at random"
-    parts = [many, f"{CALLED[found.method]}", f"coloured by {found.colours.field}"]
+        many += f" of {found.total:,}, taken at random{' but for the hits' if found.hits else ''}"
+    parts = [many, f"{CALLED[found.method]}", f"coloured by {called(found.colours)}"]
     if found.query:
-        parts.append(f"{len(found.hits):,} hits of “{' '.join(found.query.split())}”")
+        parts.append(f"{len(found.hits):,} hits of “{_short(found.query, QUERY_SHOWN)}”")
     return " · ".join(parts)
+
+
+def called(found: Colours) -> str:
+    """What the legend is headed by."""
+    return f"themes of {found.field}s" if found.grouped else _short(found.field, FIELD_SHOWN)
+
+
+def _short(text: str, most: int) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
 def _part(ending: str) -> str:
@@ -100,11 +97,15 @@ def _data(found: Map) -> dict[str, Any]:
     names, name = _numbered(one.document for one in points)
     headings, heading = _numbered(one.heading for one in points)
     labels, label = _numbered(colours.shown)
+    # By their JSON, in which 1, 1.0 and true are three.
+    raws, raw = _numbered(json.dumps(one, ensure_ascii=False) for one in colours.raw)
     data: dict[str, Any] = {
         "title": title(found),
         "about": about(found),
         "collection": found.collection,
         "field": colours.field,
+        "heading_of_legend": called(colours),
+        "level": found.level,
         "unit": UNIT,
         "x": [round(one.x * UNIT) for one in points],
         "y": [round(one.y * UNIT) for one in points],
@@ -116,15 +117,18 @@ def _data(found: Map) -> dict[str, Any]:
         "heading": heading,
         "labels": labels,
         "label": label,
+        "raws": [json.loads(one) for one in raws],
+        "raw": raw,
         "text": [one.text for one in points],
+        "further": [one.further for one in points] if found.level == "document" else None,
         "hits": sorted(found.hits.items()),
         "grey": GREY,
     }
     if colours.kind == CATEGORY:
         data["value"] = [int(one or 0) for one in colours.of]
         data["categories"] = [
-            {"name": called, "count": count, "colour": colours.colour(at)}
-            for at, (called, count) in enumerate(colours.categories)
+            {"name": name, "count": count, "colour": colours.colour(at)}
+            for at, (name, count) in enumerate(colours.categories)
         ]
         return data
     shares = [colours.share(one) for one in colours.of]

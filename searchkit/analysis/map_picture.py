@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchkit.analysis.map_colours import CATEGORY, GREY, SCALE, in_words
-from searchkit.analysis.map_page import about, title, written
+from searchkit.analysis.map_colours import CATEGORY, GREY, NONE, SCALE, in_words
+from searchkit.analysis.map_page import about, called, title
 from searchkit.analysis.mapping import Map
+from searchkit.analysis.whole_file import write_whole
 from searchkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 INCHES = (12.8, 8.0)
 DOTS_PER_INCH = 125
 NAME_SHOWN = 32  # characters of a category
-ENDINGS = (".png",)
 
 
 def require_matplotlib() -> None:
@@ -55,7 +56,7 @@ def write_png(found: Map, path: Path) -> None:
         # Of characters that its font lacks: they are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         figure.savefig(made, format="png", metadata={"Software": None})
-    written(path, made.getvalue())
+    write_whole(path, made.getvalue())
 
 
 def _points(found: Map, axes: Axes) -> None:
@@ -76,15 +77,27 @@ def _points(found: Map, axes: Axes) -> None:
 
 
 def _legend(found: Map, axes: Axes) -> None:
+    entries = []
     for at, (name, count) in enumerate(found.colours.categories):
         short = name if len(name) <= NAME_SHOWN else f"{name[: NAME_SHOWN - 3]}..."
-        axes.scatter([], [], s=36, c=found.colours.colour(at), label=_plain(f"{short}  {count:,}"))
+        entries.append((found.colours.colour(at), f"{short}  {count:,}"))
+    _swatches(entries, axes, called(found.colours), at=(1.0, 1.0))
+
+
+def _swatches(
+    entries: Sequence[tuple[str, str]], axes: Axes, heading: str, *, at: tuple[float, float]
+) -> None:
+    """A legend of colours and what they are called; at: its upper left corner, in parts of the axes."""
+    drawn = [axes.scatter([], [], s=36, c=colour) for colour, _ in entries]
+    # Given one by one: of those that it gathers itself, matplotlib leaves out names that begin with '_'.
     axes.legend(
+        drawn,
+        [_plain(text) for _, text in entries],
         loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
+        bbox_to_anchor=at,
         frameon=False,
         fontsize=9,
-        title=_plain(found.colours.field),
+        title=_plain(heading),
         alignment="left",
     )
 
@@ -97,9 +110,11 @@ def _scale(found: Map, figure: Figure, axes: Axes) -> None:
     steps = len(SCALE)
     norm = BoundaryNorm([step / steps for step in range(steps + 1)], steps)
     bar = figure.colorbar(
-        ScalarMappable(norm, ListedColormap(SCALE)), ax=axes, shrink=0.5, label=_plain(colours.field)
+        ScalarMappable(norm, ListedColormap(SCALE)), ax=axes, shrink=0.5, label=_plain(called(colours))
     )
     bar.set_ticks([0, 1], labels=[in_words(colours.kind, one) for one in (colours.low, colours.high)])
+    if without := sum(one is None for one in colours.of):
+        _swatches([(GREY, f"{NONE}  {without:,}")], axes, "", at=(1.0, 0.2))
 
 
 def _plain(text: str) -> str:

@@ -1,20 +1,21 @@
 """A map of a Collection: each passage, or Document, a point on a plane, near to what is like it.
 
 Read in one committed state, computed from the stored vectors with nothing held open; no model is loaded, but
-for a query whose hits are to be marked. map_page.py and map_picture.py write what this returns.
+for a query whose hits are to be marked. It is asked first, so that its hits are among the points; what is
+gone when these are read is no hit. map_page.py and map_picture.py write what this returns.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from searchkit.analysis import map_layout
-from searchkit.analysis.map_colours import Colours, colours
+from searchkit.analysis.map_colours import PALETTE, Colours, colours
 from searchkit.analysis.map_layout import OnProgress
 from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.collection.library import Library
@@ -34,6 +35,9 @@ LIMIT = 100_000  # points that a page can show while it stays quick
 WITHOUT_CLUSTERS = "type"  # what a Collection without clusters is coloured by
 HITS = 30  # of a query that are marked
 TOGETHER = 2_000  # passages read at a time
+THEME_WORDS = 3  # that a theme is called by
+# Characters that the search on a page knows of a Document's further passages, and of those of all Documents.
+SEARCHED, SEARCHED_IN_ALL = 20_000, 40_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,8 @@ class Wanted:
     """What a map shows, and how.
 
     color_by: a field that filters know; None for clusters, or where there are none for the type.
-    where: only these passages. limit: of more points so many are taken, at random. query: whose hits to mark.
+    where: only these passages. limit: of more points so many are taken, at random.
+    query: whose hits to mark; each is shown, whatever the limit.
     """
 
     method: str = "tsne"
@@ -55,7 +60,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A passage, or a Document shown by its first one. x, y: 0 to 1, upwards."""
+    """A passage, or a Document shown by its first one. x, y: 0 to 1, upwards.
+
+    further: texts of the Document's other passages, for the search on the page, cut at SEARCHED characters.
+    """
 
     x: float
     y: float
@@ -65,6 +73,7 @@ class Point:
     heading: str
     text: str
     passages: int = 1
+    further: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +92,23 @@ class Map:
 
 
 @dataclass(frozen=True, slots=True)
+class _Coloured:
+    """What points are coloured by. group_of: of values that are too many for colours of their own."""
+
+    field: str
+    value_of: Mapping[int, JsonValue]  # by passage
+    group_of: Mapping[str, str] | None = None
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Read:
     """What is read of a Collection: a row each for the passages that are shown, by id."""
 
-    collection: StoredCollection
     total: int
     passages: Sequence[StoredPassage]
     vectors: Float32Matrix
-    field: str
+    coloured: _Coloured
     values: Sequence[JsonValue]
 
 
@@ -108,36 +126,36 @@ def layout(
     is missing or is none.
     """
     wanted = checked(wanted or Wanted())
+    found: dict[int, int] = {}
+    if wanted.query is not None:
+        with library.reading(collection) as (_, chosen):
+            collection = chosen.name
+        found = _hits(library, collection, wanted)
     with library.reading(collection) as (db, chosen):
-        read = _read(db, chosen, wanted)
-    found = _hits(library, chosen, wanted) if wanted.query is not None else {}
+        name, read = chosen.name, _read(db, chosen, wanted, found)
     rows = _rows_of_documents(read.passages) if wanted.level == "document" else _each(read.passages)
     vectors = _means(read.vectors, rows) if wanted.level == "document" else read.vectors
     placed = map_layout.positions(vectors, method=wanted.method, seed=wanted.seed, on_progress=on_progress)
-    notices = []
-    if len(rows) < read.total:
-        notices.append(f"{len(rows):,} of {read.total:,} {wanted.level}s, taken at random, are shown")
-    if wanted.color_by is None and read.field != CLUSTER:
-        notices.append(
-            f"'{chosen.name}' has no clusters yet, and is coloured by {read.field}; make them with: "
-            f"searchkit cluster -c {chosen.name}"
-        )
+    searched = max(1, min(SEARCHED, SEARCHED_IN_ALL // len(rows)))
+    points = tuple(
+        _point(read.passages, own, (float(x), float(y)), searched)
+        for own, (x, y) in zip(rows, placed, strict=True)
+    )
     return Map(
-        collection=chosen.name,
+        collection=name,
         method=wanted.method,
         level=wanted.level,
         total=read.total,
-        points=tuple(
-            _point(read.passages, own, float(x), float(y)) for own, (x, y) in zip(rows, placed, strict=True)
-        ),
+        points=points,
         colours=colours(
-            read.field,
+            read.coloured.field,
             [_most_frequent([read.values[row] for row in own]) for own in rows],
-            dates=is_time(read.field),
+            dates=is_time(read.coloured.field),
+            group_of=read.coloured.group_of,
         ),
         query=wanted.query or "",
         hits=_best_of(read.passages, rows, found),
-        notices=tuple(notices),
+        notices=_notices(name, wanted, read, points, searched),
     )
 
 
@@ -149,6 +167,8 @@ def checked(wanted: Wanted) -> Wanted:
     ):
         if value not in known:
             raise UsageError(f"no {what} is called '{value}'", remedy=f"there are: {', '.join(known)}")
+    if wanted.color_by is not None and not wanted.color_by.strip():
+        raise UsageError("the field to colour by is empty", remedy="name one, or leave it out")
     if wanted.limit < 1:
         raise UsageError(f"at most {wanted.limit} points were asked for", remedy="ask for 1 or more")
     if wanted.seed < 0:
@@ -158,10 +178,34 @@ def checked(wanted: Wanted) -> Wanted:
     return wanted
 
 
+def _notices(
+    collection: str, wanted: Wanted, read: _Read, points: Sequence[Point], searched: int
+) -> tuple[str, ...]:
+    """What the user should know of a map."""
+    notices = list(read.coloured.notices)
+    if len(points) < read.total:
+        notices.insert(
+            0,
+            f"{len(points):,} of {read.total:,} {wanted.level}s, taken at random"
+            f"{' but for the hits' if wanted.query else ''}, are shown",
+        )
+    if wanted.color_by is None and read.coloured.field != CLUSTER:
+        notices.append(
+            f"'{collection}' has no clusters yet, and is coloured by {read.coloured.field}; make them with: "
+            f"searchkit cluster -c {collection}"
+        )
+    if cut := sum(len(one.further) >= searched for one in points):
+        notices.append(
+            f"the search on the page knows the first passage of each document and {searched:,} characters "
+            f"after it: {cut:,} documents are longer"
+        )
+    return tuple(notices)
+
+
 # -------------------------------------------------------------------- reading
 
 
-def _read(db: Database, collection: StoredCollection, wanted: Wanted) -> _Read:
+def _read(db: Database, collection: StoredCollection, wanted: Wanted, hits: Collection[int]) -> _Read:
     """The passages to be shown with vectors and values."""
     named = collection.name
     damaged = f"see what else is wrong: searchkit verify {named}"
@@ -179,8 +223,8 @@ def _read(db: Database, collection: StoredCollection, wanted: Wanted) -> _Read:
         ids = allowed_passages(db, collection.collection_id, where, now=time.time())
         if not len(ids):
             raise UsageError(f"no passage of '{named}' fits the filter", remedy="widen it, or leave it out")
-    field, value_of = _values(db, collection, wanted.color_by)
-    ids, total = _chosen(db, ids, wanted)
+    coloured = _coloured(db, collection, wanted.color_by)
+    ids, total = _chosen(db, ids, wanted, hits)
     ids, vectors = record.of(ids)
     lengths = np.einsum("ij,ij->i", vectors, vectors)
     if odd := ids[~((lengths > 0.5) & (lengths < 2))].tolist():  # NaN is neither
@@ -191,10 +235,10 @@ def _read(db: Database, collection: StoredCollection, wanted: Wanted) -> _Read:
     passages: list[StoredPassage] = []
     for start in range(0, len(ids), TOGETHER):
         passages += documents.passages(db, ids[start : start + TOGETHER].tolist())
-    return _Read(collection, total, passages, vectors, field, [value_of.get(one) for one in ids.tolist()])
+    return _Read(total, passages, vectors, coloured, [coloured.value_of.get(one) for one in ids.tolist()])
 
 
-def _chosen(db: Database, ids: Int64Vector, wanted: Wanted) -> tuple[Int64Vector, int]:
+def _chosen(db: Database, ids: Int64Vector, wanted: Wanted, hits: Collection[int]) -> tuple[Int64Vector, int]:
     """The passages of the points that are shown, ascending, and how many points there are."""
     unit = ids
     if wanted.level == "document":
@@ -206,29 +250,47 @@ def _chosen(db: Database, ids: Int64Vector, wanted: Wanted) -> tuple[Int64Vector
     different = np.unique(unit)
     if len(different) <= wanted.limit:
         return ids, len(different)
-    some = np.random.default_rng(wanted.seed).choice(different, wanted.limit, replace=False)
-    return ids[np.isin(unit, some)], len(different)
+    kept = np.unique(unit[np.isin(ids, list(hits))])
+    others = np.setdiff1d(different, kept)
+    left = max(0, wanted.limit - len(kept))
+    some = np.random.default_rng(wanted.seed).choice(others, left, replace=False)
+    return ids[np.isin(unit, np.concatenate((kept, some)))], len(different)
 
 
-def _values(
-    db: Database, collection: StoredCollection, asked: str | None
-) -> tuple[str, Mapping[int, JsonValue]]:
-    """The field that points are coloured by, and its values by passage."""
+def _coloured(db: Database, collection: StoredCollection, asked: str | None) -> _Coloured:
+    """What points are coloured by; many clusters by their themes."""
     run = None
     if asked is None or asked.lower() == CLUSTER:
         run = clusters.stored(db, collection.collection_id)
     if run is None:
         field = asked or WITHOUT_CLUSTERS
-        return field, values(db, collection.collection_id, field)
+        return _Coloured(field, values(db, collection.collection_id, field))
     names = {one.number: one.name for one in run.clusters}
     found = clusters.assignments(db, collection.collection_id, run)
     each = zip(found.ids.tolist(), found.numbers.tolist(), strict=True)
-    return CLUSTER, {passage_id: names.get(number) for passage_id, number in each}
+    value_of: dict[int, JsonValue] = {passage_id: names.get(number) for passage_id, number in each}
+    if len(names) <= len(PALETTE):
+        return _Coloured(CLUSTER, value_of)
+    if len({one.theme for one in run.clusters}) <= len(PALETTE):
+        called = _themes(run)
+        return _Coloured(CLUSTER, value_of, {one.name: called[one.theme] for one in run.clusters})
+    most = f"of {len(names):,} clusters the {len(PALETTE)} largest have a colour, the rest is grey"
+    return _Coloured(CLUSTER, value_of, notices=(most,))
 
 
-def _hits(library: Library, collection: StoredCollection, wanted: Wanted) -> dict[int, int]:
+def _themes(run: clusters.StoredRun) -> dict[int, str]:
+    """What each theme is called: by its words, and by its number where another has the same ones."""
+    words = {one.theme: ", ".join(one.theme_words[:THEME_WORDS]) for one in run.clusters}
+    often = Counter(words.values())
+    return {
+        theme: name if name and often[name] == 1 else f"{name} ({theme})".strip()
+        for theme, name in words.items()
+    }
+
+
+def _hits(library: Library, collection: str, wanted: Wanted) -> dict[int, int]:
     """Rank by passage of what a query finds."""
-    found = library.query(wanted.query or "", collection=collection.name, k=HITS, where=wanted.where)
+    found = library.query(wanted.query or "", collection=collection, k=HITS, where=wanted.where)
     return {hit.passage_id: hit.rank for hit in found.hits}
 
 
@@ -258,18 +320,21 @@ def _means(vectors: Float32Matrix, rows: Sequence[Sequence[int]]) -> Float32Matr
     return made
 
 
-def _point(passages: Sequence[StoredPassage], rows: Sequence[int], x: float, y: float) -> Point:
+def _point(
+    passages: Sequence[StoredPassage], rows: Sequence[int], place: tuple[float, float], searched: int
+) -> Point:
     first = passages[rows[0]]
-    place = place_in_words(first.kind, first.place) if len(rows) == 1 else ""
+    in_document = place_in_words(first.kind, first.place) if len(rows) == 1 else ""
     return Point(
-        x=x,
-        y=y,
+        x=place[0],
+        y=place[1],
         passage_id=first.passage_id,
         document=first.document,
-        where=first.document + place,
+        where=first.document + in_document,
         heading=first.heading if len(rows) == 1 else first.title,
         text=first.text,
         passages=len(rows),
+        further="\n".join(passages[row].text for row in rows[1:])[:searched],
     )
 
 

@@ -54,6 +54,7 @@ def report(found: Found) -> str:
     more = f"<p>{left:,} more groups are left out.</p>" if left else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="generator" content="searchkit duplicates">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Duplicates in {escape(found.collection)}</title><style>{_STYLE}</style></head><body>"
         f"<h1>Duplicates in {escape(found.collection)}</h1>"

@@ -37,7 +37,8 @@ def forget_command(
     them again.
 
     Texts that other documents hold as well stay. Killed at any moment, the next command that writes goes on.
-    What the file system, the disk or a backup keeps of former files is beyond searchkit's reach.
+    What the file system, the disk or a backup keeps of former files is beyond searchkit's reach. Pages and
+    reports already written, by searchkit map or duplicates --html, keep the texts that they show.
 
     \b
     searchkit forget hr/leave.md
@@ -88,3 +89,6 @@ def _print(done: Forgotten) -> None:
     searched = f"{proof.files:,} files, {proof.bytes / 1e6:,.1f} MB, for {proof.pieces:,} pieces of it"
     but = f" but {proof.elsewhere:,} that other documents hold, too" if proof.elsewhere else ""
     click.echo(f"  Searched {searched}: none is left{but}.")
+    click.echo(
+        "  Pages and reports written before (searchkit map, duplicates --html) keep their texts: delete them."
+    )

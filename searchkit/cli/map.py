@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from searchkit.collection.library import Library
 
 DEFAULT_FILE = Path("map.html")
+PICTURE = ".png"
 
 
 @click.command("map")
@@ -74,14 +75,14 @@ def map_command(
     a search finds, and a lasso (Shift and drag) takes points together and saves them as CSV or JSON. Colours
     are those of the stored clusters (see searchkit cluster), or of any field that filters know.
 
-    The same collection gives the same map. Only --query needs the model.
+    The same collection gives the same map. Only --query needs the model. The page holds the texts that it
+    shows, also after they are forgotten; searchkit index leaves such pages out.
     """
     from searchkit.analysis import mapping
 
     started = time.perf_counter()
     html = html or (None if png else DEFAULT_FILE)
-    for path in filter(None, (html, png)):
-        _require_place(path)
+    _require_places(html, png)
     if png:
         from searchkit.analysis.map_picture import require_matplotlib
 
@@ -104,11 +105,18 @@ def map_command(
         click.echo(f"  wrote {path}")
 
 
-def _require_place(path: Path) -> None:
-    """Raise UsageError where no file can be written: before minutes are spent on it."""
-    if path.is_dir() or not path.parent.is_dir():
-        found = "is a folder" if path.is_dir() else "is in a folder that does not exist"
-        raise UsageError(f"{path} {found}", remedy="name a file in a folder that exists, as in: -o map.html")
+def _require_places(html: Path | None, png: Path | None) -> None:
+    """Raise UsageError where the files asked for cannot be written: before minutes are spent on them."""
+    from searchkit.analysis.whole_file import require_place
+
+    for path in filter(None, (html, png)):
+        require_place(path)
+    if html and png and html.resolve() == png.resolve():
+        raise UsageError(f"page and picture would both be {png}", remedy="give them two names")
+    if html and html.suffix.lower() == PICTURE:
+        raise UsageError(f"{html} is named as a picture, and -o writes a page", remedy=f"use: --png {html}")
+    if png and png.suffix.lower() != PICTURE and (png.is_file() or not png.exists()):  # a pipe has any name
+        raise UsageError(f"{png} does not end in {PICTURE}", remedy=f"use: --png {png.with_suffix(PICTURE)}")
 
 
 def _write(found: Map, html: Path | None, png: Path | None) -> list[Path]:
@@ -135,6 +143,7 @@ def _plain(found: Map, html: Path | None, png: Path | None, took_s: float) -> di
         "points": len(found.points),
         "of": found.total,
         "color_by": found.colours.field,
+        "grouped": found.colours.grouped,
         "kind": found.colours.kind,
         "categories": [{"name": name, "points": count} for name, count in found.colours.categories],
         "query": found.query or None,

@@ -37,6 +37,27 @@ def test_numbers_lie_on_a_scale():
     assert found.shown == ("10", "30", "", "20")
 
 
+@pytest.mark.parametrize(
+    "values", [["00123", "456"], ["1.10", "1.9"], ["0123", "0456"], ["+49", "7"], ["1e3"]]
+)
+def test_texts_that_are_other_ones_as_numbers_are_names(values):
+    found = colours("number", values)
+    assert found.kind == "category" and found.shown == tuple(values) == found.raw
+
+
+def test_values_are_told_and_kept_as_they_are():
+    found = colours("price", [1234.56, 2024, "12345", None])
+    assert found.shown == ("1234.56", "2024", "12,345", "") and found.raw == (1234.56, 2024, "12345", None)
+    moments = colours("modified", [1704067200.5], dates=True)
+    assert moments.raw == ("2024-01-01T00:00:00.500000+00:00",)
+
+
+def test_values_that_are_too_many_are_coloured_by_their_groups():
+    found = colours("cluster", ["a", "b", "b", None], group_of={"a": "first", "b": "second"})
+    assert found.categories == (("second", 2), ("first", 1), ("none", 1)) and found.grouped
+    assert found.shown == ("a", "b", "b", "") and found.raw == ("a", "b", "b", None)
+
+
 def test_skewed_numbers_lie_on_a_logarithmic_scale():
     found = colours("size", [1, 10, 10, 10, 10_000])
     assert [found.share(one) for one in found.of] == [0, 0.25, 0.25, 0.25, 1]

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,6 @@ from searchkit.analysis.map_colours import PALETTE, colours
 from searchkit.analysis.map_page import page as page_of
 from searchkit.analysis.map_page import write_html
 from searchkit.analysis.mapping import Map, Point
-from searchkit.errors import UsageError
 from tests.browser import WITHOUT, chromium, page
 
 HOSTILE = (
@@ -181,13 +181,14 @@ def test_what_was_taken_is_saved_as_csv_and_json(opened, tmp_path):
         if all(one.exists() and one.stat().st_size for one in files):
             break
         browser.run("new Promise((done) => setTimeout(done, 20))")
-    with files[0].open(encoding="utf-8", newline="") as lines:
+    with files[0].open(encoding="utf-8-sig", newline="") as lines:
         rows = list(csv.DictReader(lines))
+    assert files[0].read_bytes().startswith(b"\xef\xbb\xbf")  # or Excel garbles umlauts
     records = json.loads(files[1].read_text(encoding="utf-8"))
     assert [row["text"] for row in rows] == [one["text"] for one in records] == [HOSTILE, "plain\nlines"]
-    assert [(row["passage_id"], row["where"], row["kind"]) for row in rows] == [
-        ("100", "folder/0.md:1", "group 0"),
-        ("101", "folder/1.md:2", "group 1"),
+    assert [(row["passage_id"], row["where"], row["field"], row["value"]) for row in rows] == [
+        ("100", "folder/0.md:1", "kind", "group 0"),
+        ("101", "folder/1.md:2", "kind", "group 1"),
     ]
     assert [(one["x"], one["y"]) for one in records] == [(0, 0), (1, 1)]
 
@@ -265,6 +266,107 @@ def test_keys_reach_the_search_and_zoom(opened):
     assert browser.run("searchkitMap.zoom()") == pytest.approx(1.4)
 
 
+def test_keys_zoom_wherever_the_focus_is_and_so_do_the_buttons(opened):
+    browser = opened(GRID)
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key="+")
+    assert browser.run("searchkitMap.zoom()") == pytest.approx(1.4)
+    press(browser, "#out")
+    assert browser.run("searchkitMap.zoom()") == pytest.approx(1)
+    press(browser, "#in")
+    assert browser.run("searchkitMap.zoom()") == pytest.approx(1.4)
+    before = place(browser, 12)
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
+    assert place(browser, 12)[0] == pytest.approx(before[0] - 60)
+    browser.run("document.getElementById('search').focus()")
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key="+")
+    assert browser.run("searchkitMap.zoom()") == pytest.approx(1.4)  # typed
+
+
+def test_two_fingers_zoom_around_their_middle(opened):
+    browser = opened(GRID)
+    x, y = place(browser, 12)
+
+    def touch(kind, *points):
+        fingers = [{"x": x + dx, "y": y, "id": at} for at, dx in enumerate(points)]
+        browser.call("Input.dispatchTouchEvent", type=kind, touchPoints=fingers)
+        browser.run(FRAME)  # moves are told once a frame
+
+    touch("touchStart", -50)
+    touch("touchStart", -50, 50)
+    for step in (60, 80, 100):
+        touch("touchMove", -step, step)
+    assert browser.run("searchkitMap.zoom()") == pytest.approx(2, rel=0.05)
+    assert place(browser, 12) == pytest.approx([x, y], abs=3)
+    touch("touchEnd", -100)
+    touch("touchMove", 0)
+    touch("touchEnd")
+    assert place(browser, 12) == pytest.approx([x, y], abs=3)  # the finger that was lifted last moved nothing
+    assert browser.run("document.getElementById('point').hidden")
+
+
+def test_what_is_searched_for_stands_out_whatever_is_selected(opened):
+    browser = opened(GRID)
+    look_for(browser, "folder/3.md")
+    press(browser, "#take")
+    middle = [round(one) for one in place(browser, 12)]
+    pale = painted(browser, *middle)
+    assert look_for(browser, "folder/12.md") == [12]
+    assert sum(painted(browser, *middle)) + 100 < sum(pale)
+    assert ids(browser) == [103]
+
+
+def test_what_the_legend_hides_is_not_saved(opened):
+    browser = opened(GRID)
+    look_for(browser, "folder/2.md")
+    press(browser, "#take")
+    browser.run("document.getElementById('search').value = ''")
+    press(browser, "[data-category='0']")
+    assert ids(browser) == [] and browser.run("searchkitMap.csv().trim().split('\\n').length") == 1
+    told = browser.run("document.getElementById('chosen').textContent")
+    assert told == "0 selected, 1 hidden and left out"
+    press(browser, "[data-category='0']")
+    assert ids(browser) == [102]
+
+
+def test_saved_values_are_those_of_the_document(opened):
+    values = [1234.56, 2024, 2**60, float("inf"), "00123", "1.10", True, {"a": 1}, None]
+    browser = opened(a_map([(at / 8, at / 8) for at in range(len(values))], values=values))
+    look_for(browser, "md")
+    press(browser, "#take")
+    saved = [json.loads(browser.run("searchkitMap.json()"))[at]["value"] for at in range(len(values))]
+    assert saved == [1234.56, 2024, str(2**60), "inf", "00123", "1.10", True, '{"a": 1}', None]
+    rows = list(csv.DictReader(browser.run("searchkitMap.csv()").splitlines()))
+    wanted = ["1234.56", "2024", str(2**60), "inf", "00123", "1.10", "true", '{"a": 1}', ""]
+    assert [row["value"] for row in rows] == wanted
+
+
+@pytest.mark.parametrize("field", ["x", "text", "where"])
+def test_a_field_of_any_name_overwrites_nothing_that_is_saved(opened, field):
+    found = a_map([(0, 0), (1, 1)], ["one", "two"])
+    browser = opened(replace(found, colours=replace(found.colours, field=field)))
+    record = browser.run("searchkitMap.record(1)")
+    assert (record["x"], record["text"], record["where"]) == (1, "two", "folder/1.md:2")
+    assert (record["field"], record["value"]) == (field, "group 1")
+
+
+def test_a_text_that_a_spreadsheet_would_calculate_is_saved_as_text(opened):
+    texts = ["=1+1", "+cmd", "-3.5", "- a list", "@name", "plain"]
+    browser = opened(a_map([(at / 8, 0) for at in range(len(texts))], texts))
+    look_for(browser, "md")
+    press(browser, "#take")
+    rows = csv.DictReader(browser.run("searchkitMap.csv()").splitlines())
+    assert [row["text"] for row in rows] == ["'=1+1", "'+cmd", "-3.5", "'- a list", "'@name", "plain"]
+
+
+def test_the_search_knows_all_texts_of_a_document(opened):
+    found = a_map([(0, 0), (1, 1)], level="document")
+    points = (found.points[0], replace(found.points[1], further="of a later zebra", passages=2))
+    browser = opened(replace(found, points=points))
+    assert look_for(browser, "zebra") == [1]
+    placeholder = browser.run("document.getElementById('search').placeholder")
+    assert placeholder == "Search documents ( / )"
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_points_stay_quick(opened):
     """Limits far above what was measured (LOG), for slow machines: a tenth of them would be usual."""
@@ -285,10 +387,3 @@ def test_the_page_names_no_address():
     text = page_of(GRID)
     assert set(re.findall(r"\w+://[^\"'\s]+", text)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"\b(src|href)\s*=\s*[\"']", text) and "@import" not in text and "url(" not in text
-
-
-def test_a_page_that_cannot_be_written_leaves_what_was_there(tmp_path):
-    write_html(GRID, tmp_path / "map.html")
-    assert [one.name for one in tmp_path.iterdir()] == ["map.html"]
-    with pytest.raises(UsageError, match="cannot be written"):
-        write_html(GRID, tmp_path / "missing" / "map.html")

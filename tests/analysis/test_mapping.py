@@ -1,11 +1,13 @@
 """A map of a Collection: its points, what they are coloured by, which are shown."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from searchkit.analysis import clusters
+from searchkit.analysis.map_page import about
 from searchkit.analysis.map_picture import write_png
 from searchkit.analysis.mapping import Wanted, layout
 from searchkit.errors import FilterInvalid, LibraryDamaged, UsageError
@@ -124,6 +126,117 @@ def test_hits_of_a_query_are_marked(indexed):
     assert "Parental" in found.points[first].text and found.query == "fourteen weeks at full pay"
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("level", ["passage", "document"])
+def test_hits_are_shown_whatever_the_limit(indexed, seed, level):
+    wanted = Wanted(
+        query="fourteen weeks at full pay", where="type = markdown", limit=8, seed=seed, level=level
+    )
+    assert len(layout(indexed, wanted=replace(wanted, where="")).points) == 12
+    asked = [*layout(indexed, wanted=replace(wanted, where="")).hits.values()]
+    assert sorted(asked) == list(range(1, 13))
+    found = layout(indexed, wanted=replace(wanted, limit=5))
+    assert len(found.points) == len(found.hits) == 6  # all that the filter lets through
+
+
+def test_a_hit_that_is_gone_when_the_map_is_read_is_none(indexed, monkeypatch, tmp_path):
+    real = type(indexed).query
+
+    def meanwhile(self, *arguments, **options):
+        found = real(self, *arguments, **options)
+        (tmp_path / "docs" / found.hits[0].document).unlink()
+        self.index([tmp_path / "docs"])
+        return found
+
+    monkeypatch.setattr(type(indexed), "query", meanwhile)
+    found = layout(indexed, wanted=Wanted(query="fourteen weeks at full pay"))
+    assert len(found.points) == 11 == len(found.hits) and 1 not in found.hits.values()
+
+
+def many_clusters(library, themes):
+    """Twenty-one clusters, more than there are colours, in so many themes."""
+    for number in range(21):
+        write(library.folder.parent / "docs" / f"n{number}.txt", f"Number {number} " * (number + 1))
+    library.index([library.folder.parent / "docs"])
+    with library.writing() as (db, collection):
+        clusters.make(db, collection, clusters.Wanted(k=21))
+    with Database.write(library.folder) as db, db.transaction() as tx:
+        tx.run(
+            "UPDATE clusters SET theme = number % ?, "
+            "theme_words = json_array('word', '' || (number % ? % 3))",
+            (themes, themes),
+        )
+
+
+def test_more_clusters_than_colours_are_coloured_by_their_themes(library):
+    many_clusters(library, 4)
+    found = layout(library)
+    names = [name for name, _ in found.colours.categories]
+    assert sorted(names) == ["word, 0 (0)", "word, 0 (3)", "word, 1", "word, 2"]
+    assert found.colours.field == "cluster" and len(set(found.colours.shown)) == 21  # each its own cluster
+    write_png(found, library.folder.parent / "map.png")
+
+
+def test_more_themes_than_colours_are_said(library):
+    many_clusters(library, 21)
+    found = layout(library)
+    assert not found.colours.grouped and found.colours.categories[-1][0] == "other"
+    assert "of 21 clusters the 20 largest have a colour" in found.notices[0]
+
+
+def test_the_search_on_the_page_knows_a_document_within_limits(library, tmp_path, monkeypatch):
+    text = "\n\n".join(f"# Part {part}\n\n" + f"words of part {part} " * 60 for part in range(3))
+    write(tmp_path / "docs" / "0.md", text)
+    library.index([tmp_path / "docs"])
+    found = layout(library, wanted=Wanted(level="document"))
+    assert "words of part 2" in found.points[0].further and not any(
+        "the search" in one for one in found.notices
+    )
+    monkeypatch.setattr("searchkit.analysis.mapping.SEARCHED", 10)
+    found = layout(library, wanted=Wanted(level="document"))
+    assert (
+        len(found.points[0].further) == 10
+        and "1 documents are longer" in found.notices[-1] + found.notices[0]
+    )
+
+
+def test_a_long_query_is_shortened_in_the_title(indexed):
+    assert len(about(replace(layout(indexed), query="leave " * 100))) < 150
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("field", ["cluster", "stars"])
+def test_a_picture_with_a_long_query_and_odd_names_warns_of_nothing(indexed, tmp_path, field):
+    with indexed.writing() as (db, collection):
+        clusters.make(db, collection, clusters.Wanted(k=2))
+    found = layout(indexed, wanted=Wanted(color_by=field, query="leave $x$ " * 60))
+    if field == "cluster":
+        named = tuple((f"_{name}", count) for name, count in found.colours.categories)
+        found = replace(found, colours=replace(found.colours, categories=named))
+    texts = drawn_texts(found, tmp_path / "map.png")
+    wanted = ["_"] if field == "cluster" else ["none  6"]
+    assert all(any(text.startswith(one) for text in texts) for one in wanted)
+
+
+def drawn_texts(found, path):
+    """The texts of the legends of a picture, and its width stays the map's."""
+    from matplotlib.figure import Figure
+
+    kept = []
+    real = Figure.savefig
+
+    def savefig(self, *arguments, **options):
+        real(self, *arguments, **options)
+        axes = self.axes[0]
+        assert axes.get_window_extent().width > 600
+        kept.extend(one.get_text() for one in axes.get_legend().get_texts())
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Figure, "savefig", savefig)
+        write_png(found, path)
+    return kept
+
+
 @pytest.mark.parametrize("texts", [["One page."], ["One page.", "Another thing."], ["The same."] * 40])
 def test_small_and_equal_collections_have_a_map(library, tmp_path, texts):
     for number, text in enumerate(texts):
@@ -159,7 +272,9 @@ def test_a_vector_that_is_missing_is_said(indexed):
         layout(indexed)
 
 
-@pytest.mark.parametrize("wrong", [{"method": "pca"}, {"level": "file"}, {"limit": 0}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"method": "pca"}, {"level": "file"}, {"limit": 0}, {"seed": -1}, {"color_by": " "}]
+)
 def test_what_cannot_be_is_refused(indexed, wrong):
     with pytest.raises(UsageError):
         layout(indexed, wanted=Wanted(**wrong))

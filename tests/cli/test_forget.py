@@ -11,6 +11,7 @@ def test_it_says_what_it_did_and_what_it_searched(searchkit, docs):
     assert (code, err) == (0, "")
     assert "Forgot 'hr/leave.md': 1 documents, 1 passages in company-docs." in out
     assert "pieces of it: none is left" in out
+    assert "reports written before (searchkit map, duplicates --html) keep their texts" in out
     code, _, err = searchkit("index")
     assert code == 0 and "1 file is left out, for it was forgotten (hr/leave.md)" in err
     code, out, _ = searchkit("forget", "hr/leave.md", "--yes")

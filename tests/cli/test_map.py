@@ -51,6 +51,10 @@ def test_a_part_of_it_by_documents(indexed):
         (["-o", "missing/map.html"], "is in a folder that does not exist"),
         (["-o", "docs"], "docs is a folder"),
         (["--png", "missing/map.png"], "is in a folder that does not exist"),
+        (["-o", "a.png"], "use: --png a.png"),
+        (["--png", "a.jpg"], "does not end in .png"),
+        (["-o", "same.png", "--png", "docs/../same.png"], "would both be"),
+        (["--color-by", ""], "the field to colour by is empty"),
         (["--color-by", "colour"], "no document has a field 'colour'"),
         (["--color-by", "cluster"], "make clusters with: searchkit cluster"),
         (["--where", "size > 9MB"], "fits the filter"),
@@ -77,3 +81,13 @@ def test_a_package_that_is_missing_is_named(indexed, monkeypatch, module, argume
 def test_a_library_that_is_not_there_is_said(searchkit):
     code, _, err = searchkit("map")
     assert code == 1 and "searchkit index" in err
+
+
+def test_a_page_in_a_source_is_no_document_of_it(indexed, docs):
+    """Else texts are found twice, and come back after they were forgotten."""
+    assert indexed("map", "-o", docs / "map.html")[0] == 0
+    assert indexed("duplicates", "--html", docs / "same.html")[0] == 0
+    code, out, err = indexed("index", docs)
+    assert code == 0 and "2 unchanged" in out and "added" not in out
+    assert "left out pages that searchkit wrote: map.html, same.html" in err
+    assert indexed("index", docs)[2] == err  # said again
