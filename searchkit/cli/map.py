@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchkit.cli import options, output
+from searchkit.cli import options, output, progress
 from searchkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +86,7 @@ def map_command(
         require_matplotlib()
     asked["limit"] = asked["limit"] or mapping.LIMIT
     wanted = mapping.checked(mapping.Wanted(**asked))
-    with _progress() as on_progress:
+    with progress.share("laying out") as on_progress:
         found = mapping.layout(library, collection, wanted, on_progress=on_progress)
     for notice in found.notices:
         click.echo(f"Note: {notice}", err=True)
@@ -152,17 +149,3 @@ def _plain(found: Map, html: Path | None, png: Path | None, took_s: float) -> di
         "png": str(png) if png else None,
         "took_s": round(took_s, 3),
     }
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float], None] | None]:
-    """A bar on stderr; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        line = bar.add_task("laying out", total=None)
-        yield lambda share: bar.update(line, total=1.0, completed=share)
