@@ -158,8 +158,7 @@ def many_clusters(library, themes):
     for number in range(21):
         write(library.folder.parent / "docs" / f"n{number}.txt", f"Number {number} " * (number + 1))
     library.index([library.folder.parent / "docs"])
-    with library.writing() as (db, collection):
-        clusters.make(db, collection, clusters.Wanted(k=21))
+    clusters.make(library, wanted=clusters.Wanted(k=21))
     with Database.write(library.folder) as db, db.transaction() as tx:
         tx.run(
             "UPDATE clusters SET theme = number % ?, "
@@ -207,8 +206,7 @@ def test_a_long_query_is_shortened_in_the_title(indexed):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("field", ["cluster", "stars"])
 def test_a_picture_with_a_long_query_and_odd_names_warns_of_nothing(indexed, tmp_path, field):
-    with indexed.writing() as (db, collection):
-        clusters.make(db, collection, clusters.Wanted(k=2))
+    clusters.make(indexed, wanted=clusters.Wanted(k=2))
     found = layout(indexed, wanted=Wanted(color_by=field, query="leave $x$ " * 60))
     if field == "cluster":
         named = tuple((f"_{name}", count) for name, count in found.colours.categories)
