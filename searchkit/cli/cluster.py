@@ -46,14 +46,7 @@ CSV_COLUMNS = ("cluster", "name", "document", "heading", "start", "end", "cosine
 @click.option("--show", "only_show", is_flag=True, help="Show the stored clusters; make none.")
 @options.library_option
 @options.wait_option
-@click.option("--json", "form", flag_value="json", help="Print JSON for programs instead of text for people.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    help="csv: a line for each passage.  [default: table]",
-)
+@options.list_option("a line for each passage")
 def cluster_command(
     collection: str | None,
     library: Library,

@@ -88,14 +88,7 @@ def cosine(context: click.Context, parameter: click.Parameter, value: str) -> fl
 )
 @options.wait_option
 @options.library_option
-@click.option("--json", "form", flag_value="json", help="Print JSON for programs instead of text for people.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    help="csv: a line for each copy.  [default: table]",
-)
+@options.list_option("a line for each copy")
 def duplicates_command(
     library: Library,
     form: str,

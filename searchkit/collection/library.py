@@ -30,9 +30,9 @@ from searchkit.errors import (
     SearchkitError,
     UsageError,
 )
-from searchkit.library import classifiers, fulltext
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
+from searchkit.library import fulltext
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database, exists
 from searchkit.profile import Profile
@@ -255,6 +255,7 @@ class Library:
         Returns: how many files it had.
         """
         from searchkit.collection import sources
+        from searchkit.library import classifiers
 
         Database.read(self.folder).close()
         with self._write(patience) as db:
@@ -275,6 +276,8 @@ class Library:
 
     def trained_from(self, collection: str) -> list[str]:
         """The names of the classifiers trained from a Collection, which go when it is removed."""
+        from searchkit.library import classifiers
+
         with self.reading(collection) as (db, chosen):
             return classifiers.names_of(db, chosen.collection_id)
 
@@ -316,6 +319,7 @@ class Library:
         Returns: problems, none when all is well.
         """
         from searchkit.collection import forgetting
+        from searchkit.library import classifiers
 
         with Database.read(self.folder) as db, db.one_state():
             chosen = [named(db, collection)] if collection else catalogue.collections(db)
