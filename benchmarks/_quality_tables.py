@@ -69,6 +69,98 @@ def clustering(found: Figures) -> str:
     )
 
 
+def classification(found: Figures) -> str:
+    """By set: accuracy, calibration and loss of each way; silence; few labelled texts."""
+    rows = []
+    for name, one in found["sets"].items():
+        for way, scores in one["ways"].items():
+            measures = (("accuracy", 1), ("calibration_error", 1), ("log_loss", 2))
+            cells = (
+                f"{scores[key]['mean']:.{digits}f} ± {scores[key]['sd']:.{digits}f}"
+                for key, digits in measures
+            )
+            rows.append((name, way, *cells))
+    said = ("answered", "right", "own unlike", "foreign unanswered", "foreign improbable")
+    silence = [
+        (name, *(f"{one['silence'][key]['mean']:.1f} %" if one["silence"] else "none" for key in said))
+        for name, one in found["sets"].items()
+    ]
+    few = [
+        (name, *(f"{score['mean']:.1f} ± {score['sd']:.1f}" for score in one["mteb"].values()))
+        for name, one in found["sets"].items()
+    ]
+    head = (
+        "set",
+        "answered",
+        "of these right",
+        "held back as unlike",
+        "foreign texts held back",
+        "by probability alone",
+    )
+    return "\n\n".join(
+        (
+            table(("set", "way", "accuracy", "calibration error", "log loss"), rows),
+            table(head, silence),
+            table(("set", *(f"accuracy, {way}" for way in next(iter(found["sets"].values()))["mteb"])), few),
+        )
+    )
+
+
+def duplicates(found: Figures) -> str:
+    """By set, beside peers; and how the time grows."""
+    sets, growth = found["sets"], found["growth"]
+    head = ("set", "texts", "pairs", "AP", "scikit-learn's", "`auto`", "F1", "best F1", "share of the best")
+    rows = [
+        (
+            name, f"{one['texts']:,}", f"{one['pairs']:,}",
+            f"{one['ap']:.6f}", f"{one['ap_scikit_learn']:.6f}",
+            f"{one['auto']:.3f}", f"{one['f1_auto']:.3f}",
+            f"{max(one['f1_best'], one['f1_best_of_pairs_alone']):.3f}", f"{one['share_of_best']:.1%}",
+        )
+        for name, one in sets.items()
+    ]  # fmt: skip
+    beside = [
+        (name, who, f"{figures['f1']:.3f}", secs(figures["took_s"]))
+        for name, one in sets.items()
+        for who, figures in [
+            ("searchkit, auto", {"f1": one["f1_auto"], "took_s": one["took_s"]}),
+            *(peer for peer in one["peers"].items() if isinstance(peer[1], dict)),
+        ]
+    ]
+    grown = [
+        (f"{one['rows']:,}", secs(one["took_s"]), one["us_per_row_and_log2"], f"{one['copies_found']:.1%}")
+        for one in growth
+    ]
+    parts = [table(head, rows), table(("set", "by", "F1", "took"), beside)]
+    if grown:
+        parts.append(table(("rows", "took", "µs by row and log2(rows)", "copies found"), grown))
+    return "\n\n".join(parts)
+
+
+def map(found: Figures) -> str:
+    """How long layouts take and what they keep; how quick the page is."""
+    laid_out = [
+        (
+            f"{one['rows']:,}", one["method"], secs(one["s"]), f"{one['kept']:.3f}",
+            f"{one['trustworthiness']:.3f}",
+        )
+        for one in found["layout"]
+    ]  # fmt: skip
+    shown = [
+        (
+            f"{one['rows']:,}", f"{one['mb']:.1f} MB", secs(one["open_s"]), secs(one["hover_ten_points_s"]),
+            secs(one["move_s"]), secs(one["lasso_of_20_moves_s"]), secs(one["search_s"]),
+        )
+        for one in found["page"]
+    ]  # fmt: skip
+    parts = [table(("points", "method", "took", "kept of the 15 nearest", "trustworthiness"), laid_out)]
+    if shown:
+        acts = ("opened", "ten points hovered", "moved", "a lasso of 20 moves", "first search")
+        head = ("points", "page", *acts)
+        parts.append(table(head, shown))
+    return "\n\n".join(parts)
+
+
 def relevance(found: Figures) -> str:
     """Verdicts by set, and nDCG@10 of several Collections together."""
     said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")

@@ -23,6 +23,7 @@ def store(folder: Path, base: Float32Matrix, texts: Sequence[str] | None = None)
 
     texts: of the rows; None for filling that nobody searches for, and that is not indexed as full text.
     """
+    seen: set[bytes] = set()
     with Database.write(folder) as db:
         with db.transaction() as tx:
             if texts is None:
@@ -52,7 +53,7 @@ def store(folder: Path, base: Float32Matrix, texts: Sequence[str] | None = None)
                     (
                         (
                             i,
-                            hashlib.sha256(str(i).encode()).digest(),
+                            _address(i, texts[i - 1] if texts else f"{i} {TEXT}", seen),
                             texts[i - 1] if texts else f"{i} {TEXT}",
                         )
                         for i in ids
@@ -67,6 +68,15 @@ def store(folder: Path, base: Float32Matrix, texts: Sequence[str] | None = None)
                          start, "end", heading) VALUES (?, ?, ?, ?, ?, 0, 1, '')""",
                     ((i, collection, document, i, i) for i in ids),
                 )
+
+
+def _address(row: int, text: str, seen: set[bytes]) -> bytes:
+    """The hash that a text is stored under; a row that repeats one has its own, for it has its own vector."""
+    found = hashlib.sha256(text.encode()).digest()
+    if found in seen:
+        return hashlib.sha256(f"{row} {text}".encode()).digest()
+    seen.add(found)
+    return found
 
 
 def open_stored(folder: Path) -> tuple[Database, VectorIndex]:

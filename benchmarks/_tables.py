@@ -82,6 +82,21 @@ def clustering() -> str:
     return _each("clustering", quality.clustering)
 
 
+def classification() -> str:
+    """Classifiers against labels that people gave."""
+    return _each("classification", quality.classification)
+
+
+def duplicates() -> str:
+    """Which texts say the same, beside peers."""
+    return _each("duplicates", quality.duplicates)
+
+
+def map() -> str:
+    """Layouts, and the page in a browser."""
+    return _each("map", quality.map)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", quality.reranking)
@@ -313,8 +328,8 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, reranking, similar, clustering, sample_corpus, refresh,
-        refresh_many, pipeline, growth, vector_search,
+        query_latency, hybrid, relevance, reranking, similar, duplicates, clustering, classification, map,
+        sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip
 

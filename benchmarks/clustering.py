@@ -7,7 +7,9 @@ Five labelled sets are embedded by the default model, once, without instruction.
 - v-measure of searchkit's k-means, and of MTEB's protocol run by scikit-learn on the same vectors:
   MiniBatchKMeans with as many clusters as labels, batches of 32, one start. MTEB takes the mean over its own
   splits of a set; here it is that of ten seeds over the whole set, and so is ours.
-- the number of clusters that --k auto chooses, and the factor by which it misses the number of labels.
+- the number of clusters that --k auto chooses, the factor by which it misses the number of labels, and what
+  it chooses for a cloud of 2,000 vectors without clusters, of the mean and the covariance of the set's.
+- of HDBSCAN's clusters: how many there are, what share of the texts they hold, v-measure of these.
 - of clusters made with as many as there are labels: whether a word for the label that most of its texts have
   is among the first five words. For labels that are words of texts (Stack Overflow) the label itself, for BBC
   News also a word of the list TOPIC_WORDS, written down before the clusters were looked at.
@@ -32,7 +34,8 @@ import numpy as np
 from benchmarks._conditions import report
 from searchkit.analysis import choosing, labels
 from searchkit.analysis.agreement import v_measure
-from searchkit.analysis.kmeans import kmeans
+from searchkit.analysis.density import hdbscan
+from searchkit.analysis.kmeans import directions, kmeans
 from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.embedding.embedder import Embedder, open_embedder
 
@@ -42,6 +45,7 @@ TWO_LABELS = "medquad_disease_vs_type"
 SEEDS = 10
 FACTOR = 1.5
 FIRST = 5
+CLOUD = 2_000
 TOPIC_WORDS = {
     "sport": "sport sports match game players cup champion team coach league",
     "business": "business company market shares economy economic bank growth firm oil",
@@ -108,8 +112,8 @@ def measured(folder: Path, embedder: Embedder) -> dict[str, Any]:
     vectors = embedded(folder, texts, embedder)
     k = len(names)
     started = time.perf_counter()
-    study = choosing.study(vectors, seed=0)
-    auto, took = choosing.choose(study), time.perf_counter() - started
+    auto, _ = choosing.chosen(vectors, seed=0)
+    took = time.perf_counter() - started
     found: dict[str, Any] = {
         "texts": len(texts),
         "labels": k,
@@ -118,8 +122,15 @@ def measured(folder: Path, embedder: Embedder) -> dict[str, Any]:
             "k": auto,
             "factor": round(max(auto / k, k / auto), 2),
             "took_s": round(took, 1),
+            "of_cloud": choosing.chosen(cloud_like(vectors), seed=0)[0],
             "v_measure": round(100 * v_measure(true, kmeans(vectors, auto, seed=0).numbers), 1),
         },
+    }
+    dense = hdbscan(vectors, seed=0).numbers
+    found["hdbscan"] = {
+        "clusters": len(set(dense[dense >= 0].tolist())),
+        "share": round(float((dense >= 0).mean()), 2),
+        "v_measure": round(100 * v_measure(true[dense >= 0], dense[dense >= 0]), 1),
     }
     if folder.name in NAMED:
         found["named"] = named(texts, true, names.tolist(), kmeans(vectors, k, seed=0).numbers)
@@ -136,6 +147,13 @@ def v_measures(vectors: Float32Matrix, true: Int64Vector, k: int) -> dict[str, l
         found["mteb protocol"].append(100 * v_measure(true, peer.astype(np.int64)))
         found["searchkit"].append(100 * v_measure(true, kmeans(vectors, k, seed=seed).numbers))
     return found
+
+
+def cloud_like(vectors: Float32Matrix) -> Float32Matrix:
+    """Normally distributed vectors with the same mean and covariance, brought to length 1."""
+    random = np.random.default_rng(0)
+    drawn = random.multivariate_normal(vectors.mean(axis=0), np.cov(vectors.T), CLOUD, method="eigh")
+    return directions(drawn.astype(np.float32))
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

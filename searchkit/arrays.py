@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Float32Matrix: TypeAlias = npt.NDArray[np.float32]  # (rows, dim)
 Float32Vector: TypeAlias = npt.NDArray[np.float32]  # (n,)
+Float64Matrix: TypeAlias = npt.NDArray[np.float64]  # (rows, dim)
 Float64Vector: TypeAlias = npt.NDArray[np.float64]  # (n,)
 Int64Vector: TypeAlias = npt.NDArray[np.int64]  # (n,)
 BoolVector: TypeAlias = npt.NDArray[np.bool_]  # (n,)

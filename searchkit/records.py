@@ -2,6 +2,7 @@
 
 Document     one source read: a file, a mail, a notebook; for CSV and JSONL one row
 Passage      the span of a Document that is embedded
+body         of its text what stands in the Document, without title and headings put before it
 Place        where a Passage stands in its file, in the terms of that file: lines, a page, a cell, rows
 Instruction  the sentence put before a text                        (profile.py)
 Profile      task + Instructions for both sides + chunking         (profile.py)
@@ -9,6 +10,8 @@ Model family how a kind of model takes an Instruction              (embedding/, 
 recipe       fingerprint of everything that shapes a stored vector
 Library      the folder that holds the truth and the snapshots
 Collection   a named set of sources under one Profile and one model
+cluster      Passages of a Collection that belong together; has a number, a name, words, a centroid
+theme        clusters near to each other
 snapshot     a file built from the vectors of record: their rows, or codes; can always be deleted
 Hit          a Passage found, with score (larger is better everywhere) and rank
 """

@@ -1,91 +1,110 @@
-"""Parts the passages of a Collection into clusters, names them, and says what each looks like.
+"""Parts the passages of a Collection into clusters, and stores them; the door to all that is asked of them.
 
 Clusters are made from the stored vectors; no model is opened. What a Collection's clusters are is stored
-beside its passages (library/clusters.py); what is shown of them is looked up anew.
+beside its passages (library/clusters.py); what is shown of them is looked up anew (showing.py). While they
+are made nobody is kept from writing: passages that come meanwhile are later ones, and where one is gone the
+clusters are made again.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
-from searchkit.analysis import choosing, labels
-from searchkit.analysis.density import hdbscan
-from searchkit.analysis.kmeans import Partition, blocks, kmeans
-from searchkit.arrays import Float32Matrix, Float32Vector, Int64Vector
-from searchkit.errors import LibraryDamaged, UsageError
+from searchkit.analysis import choosing
+from searchkit.analysis.density import hdbscan, least_size
+from searchkit.analysis.describing import cosines_to_own, described, largest_first
+from searchkit.analysis.kmeans import Partition, kmeans
+from searchkit.analysis.showing import Clustering, Member, members_of, shown, stored_run
+from searchkit.arrays import Float32Matrix, Int64Vector
+from searchkit.collection.library import NO_PATIENCE, Library, Patience
+from searchkit.errors import LibraryBusy, LibraryDamaged, UsageError
 from searchkit.library import clusters as store
 from searchkit.library import documents, vectors
-from searchkit.library.clusters import Assignments, StoredCluster, StoredRun
+from searchkit.library.clusters import AUTO, Assignments, StoredRun
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
-from searchkit.library.documents import StoredPassage
 from searchkit.library.vectors import CollectionVectors
 
 METHODS = ("kmeans", "hdbscan")
-AUTO = "auto"
-SHOWN = 3  # passages that stand for a cluster
-# A cosine so many spreads below the cluster's median is an outlier's. The spread is 1.48 median deviations:
-# for what is distributed normally one standard deviation, and no outlier moves it.
-OUTLYING = 3.0
-SPREAD = 1.4826
-LEAST_SPREAD = 0.01  # of cosines: among near-copies rounding is no sign of anything
-OUTLIERS_SHOWN = 10
 TOGETHER = 2_000  # passages read at a time
-THEMES_FROM = 6  # clusters; fewer need no level above them
+ATTEMPTS = 3  # to make clusters of passages that are all still there at the end
+
+# Told what is being done, how much of it is done, and of how much; 0 of 0 where that is not known.
+OnProgress: TypeAlias = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """How clusters are made. k: 'auto' or a number from 1; HDBSCAN finds its own and takes 'auto' only."""
+    """How clusters are made. k: a number from 1 or None for 'auto'; HDBSCAN finds its own.
 
-    k: int | None = None  # None for 'auto'
+    min_size: of HDBSCAN's clusters, from 2; None for one that grows with the Collection.
+    """
+
+    k: int | None = None
     method: str = "kmeans"
+    min_size: int | None = None
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """What is shown of a cluster. passages: those it has now; examples: nearest to its middle first."""
+def make(
+    library: Library,
+    *,
+    collection: str | None = None,
+    wanted: Wanted | None = None,
+    patience: Patience = NO_PATIENCE,
+    on_progress: OnProgress | None = None,
+) -> Clustering:
+    """Make the clusters of a Collection and store them in place of those it had.
 
-    number: int
-    name: str
-    words: tuple[str, ...]
-    theme: int
-    passages: int
-    outliers: int
-    examples: tuple[StoredPassage, ...]
+    collection: default the only one, else 'company-docs'. wanted: default k-means, as many as stand apart.
+    Raises: UsageError: it cannot be carried out, the Collection is empty, or has fewer passages than were
+    asked for. LibraryDamaged: a vector is missing or is none. LibraryBusy: somebody else writes, or passages
+    went away whenever clusters were ready. CollectionNotFound, LibraryError.
+    """
+    wanted = checked(wanted or Wanted())
+    tell = on_progress or (lambda what, done, total: None)
+    for _ in range(ATTEMPTS):
+        with library.reading(collection) as (db, chosen):
+            ids, matrix = vectors_of(db, chosen)
+        require_enough(chosen, len(ids), wanted)
+        run, found = _clustered(library, chosen, ids, matrix, wanted, tell)
+        with library.writing(chosen.name, patience=patience) as (db, now):
+            if same := _is_same(db, chosen, now, ids):
+                with db.transaction() as tx:
+                    store.put(tx, now.collection_id, run, found)
+        if same:
+            return show(library, collection=chosen.name)
+    raise LibraryBusy(
+        f"passages of '{chosen.name}' went away {ATTEMPTS} times while clusters were made of them",
+        remedy="wait until nothing is indexed any more, then run the same again",
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """A passage and its cluster. number: 0 for none. cosine: to the middle of the cluster."""
-
-    passage: StoredPassage
-    number: int
-    cosine: float
-    outlier: bool
+def show(library: Library, *, collection: str | None = None) -> Clustering:
+    """The stored clusters with the passages they have now. Raises: UsageError: there are none."""
+    with library.reading(collection) as (db, chosen):
+        return shown(db, chosen)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clustering:
-    """The clusters of a Collection, as they are now."""
+def members(library: Library, *, collection: str | None = None) -> Iterator[Member]:
+    """All passages with their clusters: by cluster, the nearest to its middle first; those in none last.
 
-    collection: str
-    method: str
-    asked: str
-    passages: int
-    since: int  # of them: came after the clusters were made, and were given the nearest
-    gone: int  # passages that the clusters were made of and that are no longer there
-    clusters: tuple[Cluster, ...]
-    themes: Mapping[int, tuple[str, ...]]  # words of each group of near clusters
-    outlying: int  # how many outliers there are
-    outliers: tuple[Member, ...]  # the farthest of them
-    study: tuple[Mapping[str, float], ...]
-    assigned: Assignments
+    Passages that go away while they are read are left out. Raises: UsageError: there are no clusters.
+    """
+    with library.reading(collection) as (db, chosen):
+        run = stored_run(db, chosen)
+        of = store.assignments(db, chosen.collection_id, run)
+    last = np.where(of.numbers == store.NO_CLUSTER, len(of.ids) + 1, of.numbers)
+    order = np.lexsort((of.ids, -of.cosines, last))
+    for start in range(0, len(order), TOGETHER):
+        with library.reading(chosen.name) as (db, _):  # whoever prints them keeps no writer waiting
+            some = list(members_of(db, run, of, order[start : start + TOGETHER]))
+        yield from some
 
 
 def checked(wanted: Wanted) -> Wanted:
@@ -98,96 +117,16 @@ def checked(wanted: Wanted) -> Wanted:
         raise UsageError(
             "HDBSCAN finds the number of clusters itself", remedy="leave out --k, or use --method kmeans"
         )
-    return wanted
-
-
-def make(db: Database, collection: StoredCollection, wanted: Wanted) -> Clustering:
-    """Make the clusters of a Collection and store them in place of those it had.
-
-    db: open for writing. Raises: UsageError: the Collection is empty, or there are fewer passages than
-    clusters asked for. LibraryDamaged: a vector is missing or is none.
-    """
-    wanted = checked(wanted)
-    ids, matrix = vectors_of(db, collection)
-    require_enough(collection, len(ids), wanted.k)
-    partition, study = parted(matrix, wanted)
-    partition = largest_first(partition)
-    run, found = _described(db, ids, matrix, partition, wanted, study)
-    with db.transaction() as tx:
-        store.put(tx, collection.collection_id, run, found)
-    return show(db, collection)
-
-
-def show(db: Database, collection: StoredCollection) -> Clustering:
-    """The stored clusters with the passages they have now. Raises: UsageError: there are none."""
-    run = stored_run(db, collection)
-    found = store.assignments(db, collection.collection_id, run)
-    sizes, outlying = Counter(found.numbers.tolist()), Counter(found.numbers[found.outliers].tolist())
-    since = int((found.ids > run.last_passage_id).sum())
-    return Clustering(
-        collection=collection.name,
-        method=run.method,
-        asked=run.asked,
-        passages=len(found.ids),
-        since=since,
-        gone=run.passages - (len(found.ids) - since),
-        clusters=tuple(
-            Cluster(
-                number=one.number,
-                name=one.name,
-                words=one.words,
-                theme=one.theme,
-                passages=sizes[one.number],
-                outliers=outlying[one.number],
-                examples=tuple(_examples(db, found, one.number)),
-            )
-            for one in run.clusters
-        ),
-        themes={one.theme: one.theme_words for one in run.clusters},
-        outlying=int(found.outliers.sum()),
-        outliers=tuple(_members(db, found, _farthest(found))),
-        study=tuple(run.study),
-        assigned=found,
-    )
-
-
-def members(db: Database, found: Clustering) -> Iterator[Member]:
-    """All passages with their clusters: by cluster, the nearest to its middle first; those in none last."""
-    of = found.assigned
-    last = np.where(of.numbers == store.NO_CLUSTER, len(of.ids) + 1, of.numbers)
-    order = np.lexsort((of.ids, -of.cosines, last))
-    for start in range(0, len(order), TOGETHER):
-        yield from _members(db, of, order[start : start + TOGETHER])
-
-
-def _members(db: Database, of: Assignments, rows: Int64Vector) -> Iterator[Member]:
-    passages = {one.passage_id: one for one in documents.passages(db, of.ids[rows].tolist())}
-    for row in rows.tolist():
-        if (passage := passages.get(int(of.ids[row]))) is not None:
-            yield Member(
-                passage=passage,
-                number=int(of.numbers[row]),
-                cosine=float(of.cosines[row]),
-                outlier=bool(of.outliers[row]),
-            )
-
-
-def _farthest(of: Assignments) -> Int64Vector:
-    """Rows of the outliers that fit worst."""
-    rows = np.flatnonzero(of.outliers)
-    farthest: Int64Vector = rows[np.argsort(of.cosines[rows], kind="stable")[:OUTLIERS_SHOWN]]
-    return farthest
-
-
-def stored_run(db: Database, collection: StoredCollection) -> StoredRun:
-    """The stored clusters. Raises: UsageError: none were made."""
-    run = store.stored(db, collection.collection_id)
-    if run is None:
+    if wanted.min_size is not None and wanted.method != "hdbscan":
         raise UsageError(
-            f"collection '{collection.name}' has no clusters yet",
-            remedy=f"make them with: searchkit cluster -c {collection.name}",
+            "a smallest cluster can be asked of HDBSCAN only",
+            remedy="leave out --min-size, or add --method hdbscan",
         )
-    return run
+    if wanted.min_size is not None and wanted.min_size < 2:
+        raise UsageError(
+            f"clusters of at least {wanted.min_size} passages were asked for", remedy="ask for 2 or more"
+        )
+    return wanted
 
 
 # -------------------------------------------------------------------- parts
@@ -221,142 +160,86 @@ def vectors_of(db: Database, collection: StoredCollection) -> tuple[Int64Vector,
     return ids, matrix
 
 
-def require_enough(collection: StoredCollection, passages: int, k: int | None) -> None:
+def require_enough(collection: StoredCollection, passages: int, wanted: Wanted) -> None:
     """Raise UsageError where there is nothing to cluster, or less than what was asked for."""
     if not passages:
         raise UsageError(
             f"collection '{collection.name}' has no passages, expected at least one",
-            remedy="add files with: searchkit index FOLDER",
+            remedy=f"add files with: searchkit index FOLDER -c {collection.name}",
         )
-    if k is not None and k > passages:
+    if wanted.k is not None and wanted.k > passages:
         raise UsageError(
-            f"{k:,} clusters were asked for, and '{collection.name}' has {passages:,} passages",
+            f"{wanted.k:,} clusters were asked for, and '{collection.name}' has {passages:,} passages",
             remedy=f"ask for at most {passages:,}, or for --k auto",
         )
-
-
-def parted(matrix: Float32Matrix, wanted: Wanted) -> tuple[Partition, list[choosing.Tried]]:
-    """The partition that is wanted, and what was measured to choose its number of clusters."""
-    if wanted.method == "hdbscan":
-        return hdbscan(matrix, seed=wanted.seed), []
-    if wanted.k is not None:
-        return kmeans(matrix, wanted.k, seed=wanted.seed), []
-    study = choosing.study(matrix, seed=wanted.seed)
-    return kmeans(matrix, choosing.choose(study), seed=wanted.seed), study
+    if wanted.min_size is not None and wanted.min_size > passages:
+        raise UsageError(
+            f"clusters of at least {wanted.min_size:,} passages were asked for, and '{collection.name}' has "
+            f"{passages:,}",
+            remedy=f"leave out --min-size, or ask for {passages // 2:,} or less",
+        )
 
 
 def texts(db: Database, ids: Int64Vector) -> Iterator[str]:
-    """The texts of passages, one by one, in the order asked."""
+    """The texts of passages as they were embedded, in the order asked, '' for one that is gone."""
     for start in range(0, len(ids), TOGETHER):
-        yield from (
-            one.embedded_text for one in documents.passages(db, ids[start : start + TOGETHER].tolist())
-        )
+        some = ids[start : start + TOGETHER].tolist()
+        found = {one.passage_id: one.embedded_text for one in documents.passages(db, some)}
+        yield from (found.get(one, "") for one in some)
 
 
-def largest_first(partition: Partition) -> Partition:
-    """The same clusters, numbered from 1, the largest first; 0 for none."""
-    sizes = np.bincount(partition.numbers[partition.numbers >= 0], minlength=len(partition.centroids))
-    order = np.argsort(-sizes, kind="stable")
-    number = np.zeros(len(order) + 1, dtype=np.int64)  # the last is found by -1: in none
-    number[order] = np.arange(1, len(order) + 1)
-    return Partition(number[partition.numbers], partition.centroids[order])
-
-
-def _described(
-    db: Database,
+def _clustered(
+    library: Library,
+    collection: StoredCollection,
     ids: Int64Vector,
     matrix: Float32Matrix,
-    partition: Partition,
     wanted: Wanted,
-    study: Sequence[choosing.Tried],
+    tell: OnProgress,
 ) -> tuple[StoredRun, Assignments]:
-    """Names, themes and outliers of a partition numbered from 1."""
-    numbers, centroids = partition.numbers, partition.centroids
-    k = len(centroids)
-    cosines = cosines_to_own(matrix, numbers, centroids)
-    holding, sizes = labels.counted(zip(numbers.tolist(), texts(db, ids), strict=True))
-    holding.pop(store.NO_CLUSTER, None)
-    words = labels.telling_words(holding, sizes)
-    called = labels.names(words)
-    theme_of = dict(enumerate(themes(centroids, sizes), start=1))
-    theme_words = _words_of_themes(holding, sizes, theme_of)
+    """Clusters of passages, with nothing open but what their texts are read from."""
+    partition, study = _parted(matrix, wanted, tell)
+    partition = largest_first(partition)
+    cosines = cosines_to_own(matrix, partition.numbers, partition.centroids)
+
+    def read(rows: Int64Vector) -> Iterator[str]:
+        for start in range(0, len(rows), TOGETHER):  # counting words between two of them keeps nobody waiting
+            tell("reading words", start, len(rows))
+            with library.reading(collection.name) as (db, _):
+                some = list(texts(db, ids[rows[start : start + TOGETHER]]))
+            yield from some
+
     run = StoredRun(
         method=wanted.method,
         asked=AUTO if wanted.k is None else str(wanted.k),
         passages=len(ids),
         last_passage_id=int(ids[-1]),
+        least=(wanted.min_size or least_size(len(ids))) if wanted.method == "hdbscan" else 1,
         study=[asdict(one) for one in study],
-        clusters=tuple(
-            StoredCluster(
-                number=number,
-                name=called[number],
-                words=words[number],
-                theme=theme_of[number],
-                theme_words=theme_words[theme_of[number]],
-                floor=floor(cosines[numbers == number]),
-            )
-            for number in range(1, k + 1)
-        ),
-        centroids=centroids,
+        clusters=described(partition, cosines, read),
+        centroids=partition.centroids,
     )
-    return run, store.judged(run, ids, numbers, cosines)
+    return run, store.judged(run, ids, partition.numbers, cosines)
 
 
-def cosines_to_own(matrix: Float32Matrix, numbers: Int64Vector, centroids: Float32Matrix) -> Float32Vector:
-    """The cosine of each vector to the centroid of its cluster, of one in none to the nearest.
-
-    numbers: (n,) from 1, 0 for none. Returns: (n,) float32, 0 where there is no cluster at all.
-    """
-    cosines = np.zeros(len(matrix), dtype=np.float32)
-    for rows in blocks(len(matrix)) if len(centroids) else ():
-        scores = matrix[rows] @ centroids.T
-        own = numbers[rows]
-        cosines[rows] = np.where(own, scores[np.arange(len(own)), own - 1], scores.max(axis=1))
-    return cosines
-
-
-def floor(cosines: Float32Vector) -> float:
-    """The cosine below which a passage is an outlier, given those of all passages of the cluster."""
-    middle = float(np.median(cosines))
-    spread = max(LEAST_SPREAD, SPREAD * float(np.median(np.abs(cosines - middle))))
-    return middle - OUTLYING * spread
+def _parted(
+    matrix: Float32Matrix, wanted: Wanted, tell: OnProgress
+) -> tuple[Partition, list[choosing.Tried]]:
+    """The partition that is wanted, and what was measured to choose its number of clusters."""
+    if wanted.method == "hdbscan":
+        tell("looking where passages lie densely", 0, 0)
+        return hdbscan(matrix, seed=wanted.seed, least=wanted.min_size), []
+    study: list[choosing.Tried] = []
+    k = wanted.k
+    if k is None:
+        told = partial(tell, "trying numbers of clusters")
+        k, study = choosing.chosen(matrix, seed=wanted.seed, on_progress=told)
+    tell("making clusters", 0, 0)
+    return kmeans(matrix, k, seed=wanted.seed), study
 
 
-def themes(centroids: Float32Matrix, sizes: Mapping[int, int]) -> list[int]:
-    """Which theme each cluster belongs to, numbered from 1, as near clusters are merged pair by pair.
-
-    As many themes as the square root of the clusters; a single one where these are few.
-    """
-    if len(centroids) < THEMES_FROM:
-        return [1] * len(centroids)
-    from sklearn.cluster import AgglomerativeClustering
-
-    most = round(len(centroids) ** 0.5)
-    merging = AgglomerativeClustering(n_clusters=most, linkage="ward")
-    found = merging.fit_predict(centroids.astype(np.float64)).tolist()
-    together: Counter[int] = Counter()
-    for number, theme in enumerate(found, start=1):
-        together[theme] += sizes[number]
-    order = {theme: place for place, (theme, _) in enumerate(together.most_common(), start=1)}
-    return [order[theme] for theme in found]
-
-
-def _words_of_themes(
-    holding: Mapping[int, Counter[str]], sizes: Mapping[int, int], theme_of: Mapping[int, int]
-) -> dict[int, tuple[str, ...]]:
-    joined: dict[int, Counter[str]] = {}
-    size: Counter[int] = Counter()
-    for number, theme in theme_of.items():
-        joined.setdefault(theme, Counter()).update(holding[number])
-        size[theme] += sizes[number]
-    return labels.telling_words(joined, size)
-
-
-def _examples(db: Database, found: Assignments, number: int) -> list[StoredPassage]:
-    """The passages nearest to the middle of a cluster, each text once."""
-    own = np.flatnonzero(found.numbers == number)
-    near = own[np.argsort(-found.cosines[own], kind="stable")[: 4 * SHOWN]]
-    kept: dict[str, StoredPassage] = {}
-    for one in documents.passages(db, found.ids[near].tolist()):
-        kept.setdefault(one.text, one)
-    return list(kept.values())[:SHOWN]
+def _is_same(db: Database, before: StoredCollection, now: StoredCollection, ids: Int64Vector) -> bool:
+    """Whether the Collection is the one that was read, and has all passages that clusters were made of."""
+    if (before.collection_id, before.recipe_id) != (now.collection_id, now.recipe_id):
+        return False
+    rows = db.scan("SELECT passage_id FROM passages WHERE collection_id = ?", (now.collection_id,))
+    return set(ids.tolist()) <= {row[0] for row in rows}

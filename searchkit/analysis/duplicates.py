@@ -1,224 +1,304 @@
-"""Finds the passages of a Collection that say the same, exactly or nearly, in groups around one of them.
+"""What says the same in a Library: passages, Documents, those of another Collection or of files; decisions.
 
-Texts are stored once, so exact duplicates are passages of one text. Near ones are texts whose vectors are
-close: the nearest neighbours of every text (knn.py), those above a threshold that the Collection itself
-suggests (threshold.py), grouped without chains (grouping.py).
+These are the functions to call. Each reads what it needs in one committed state, closes the database,
+compares, and opens it again for the texts that are shown: a comparison may take minutes, and nobody waits
+for it. What is forgotten meanwhile is not shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
 
-import numpy as np
-
-from searchkit.analysis.evidence import Evidence, evidence
-from searchkit.analysis.grouping import Pairs, stars
-from searchkit.analysis.knn import Neighbourhood, neighbours
-from searchkit.analysis.texts import Texts, texts_of
-from searchkit.analysis.threshold import Threshold, null_of, threshold_of
-from searchkit.arrays import Float32Vector, Int64Vector
-from searchkit.errors import UsageError
+from searchkit.analysis.against import repeated, require_comparable
+from searchkit.analysis.copies import (
+    EVERYTHING,
+    Found,
+    Group,
+    Member,
+    Members,
+    Show,
+    Text,
+    in_order,
+    shown,
+    stored_text,
+)
+from searchkit.analysis.joined import Joined, checked, join
+from searchkit.analysis.knn import OnShare, say_nothing
+from searchkit.analysis.overlap import CONTAINED, Documents, FoundDocuments, overlapping, shown_documents
+from searchkit.analysis.texts import Texts, texts_not_stored, texts_of
+from searchkit.analysis.threshold import Threshold
+from searchkit.collection.choosing import chosen_or_default
+from searchkit.collection.library import NO_PATIENCE, Library, Patience
+from searchkit.errors import CollectionNotFound, UsageError
 from searchkit.library import documents as store
+from searchkit.library import duplicates as kept
 from searchkit.library.collections import StoredCollection
-from searchkit.library.database import Database
-from searchkit.library.documents import StoredPassage
-from searchkit.library.duplicates import Decisions, decisions
+from searchkit.library.database import Database, Transaction
+from searchkit.library.duplicates import Decisions
+from searchkit.library.naming import names_of
 from searchkit.records import place_in_words
 
-# Of each text. More of them near to one text are met by way of their own neighbours.
-NEIGHBOURS = 16
+Pair: TypeAlias = tuple[int, int]  # ids of passages
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
-    """A passage of a group, and how it compares with the representative.
-
-    cosine: of the two texts; exact: the texts are the same, character by character; accepted: a person said
-    that they are.
-    """
-
-    passage_id: int | None  # None of a passage that is not stored
-    document: str
-    where: str
-    text: str
-    cosine: float
-    exact: bool
-    accepted: bool = False
-    differences: Evidence | None = None  # None where there are none
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Passages that say the same as the first, which stands for them."""
-
-    representative: Copy
-    copies: tuple[Copy, ...]  # the nearest first
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """Duplicates among the passages of a Collection; the largest group comes first.
-
-    passages, texts: how many were compared; exact, near: how many passages repeat a text, or nearly, that
-    stands for them. against: the Collection that representatives are of, '' for the same one.
-    """
-
-    collection: str
-    threshold: Threshold
-    passages: int
-    texts: int
-    exact: int
-    near: int
-    groups: tuple[Group, ...] = ()
-    against: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Grouped:
-    """Texts in groups of rows, the representative of each first; a text that stands alone is in none."""
-
-    texts: Texts
-    threshold: Threshold
-    groups: list[list[int]]
-    accepted: frozenset[tuple[int, int]]
-
-
-def find(db: Database, collection: StoredCollection, threshold: float | None = None) -> Found:
-    """Group the passages of a Collection. threshold: a cosine; None for what the Collection suggests.
-
-    To be used within db.one_state(). Raises: UsageError: the threshold is no cosine. LibraryDamaged.
-    """
-    grouped = grouped_texts(db, collection, threshold)
-    by_row = grouped.texts.passages_by_row()
-    inside = {row for rows in grouped.groups for row in rows}
-    alone = [[row] for row, held in enumerate(by_row) if len(held) > 1 and row not in inside]
-    everything = [*grouped.groups, *alone]
-    shown = [int(grouped.texts.passage_ids[at]) for rows in everything for row in rows for at in by_row[row]]
-    passages = {
-        one.passage_id: one for one in store.passages(db, shown)
-    }  # at once: there may be 10,000 groups
-    groups = [_group(grouped, by_row, passages, rows) for rows in everything]
-    groups.sort(key=lambda one: (-len(one.copies), -one.copies[0].cosine, one.representative.passage_id or 0))
-    exact = sum(len(held) - 1 for held in by_row if len(held))
-    copies = sum(len(one.copies) for one in groups)
-    return Found(
-        collection=collection.name,
-        threshold=grouped.threshold,
-        passages=len(grouped.texts.rows),
-        texts=len(grouped.texts.ids),
-        exact=exact,
-        near=copies - exact,
-        groups=tuple(groups),
-    )
-
-
-def grouped_texts(db: Database, collection: StoredCollection, threshold: float | None) -> Grouped:
-    """The texts of a Collection in groups."""
-    checked(threshold)
-    texts = texts_of(db, collection)
-    decided = decisions(db, texts.ids.tolist())
-    near = neighbours(texts.vectors, NEIGHBOURS)
-    together, apart = rows_of(texts, decided)
-    limit = threshold_of(
-        null_of(texts.vectors, near),
-        given=threshold,
-        accepted=[cosine(texts, *pair) for pair in together],
-        rejected=[cosine(texts, *pair) for pair in apart],
-    )
-    left, right, scores = edges(near, limit.value)
-
-    def belongs(leader: int, rows: Sequence[int]) -> Sequence[bool]:
-        near_enough = texts.vectors[list(rows)] @ texts.vectors[leader] >= limit.value
-        return [bool(one) for one in near_enough]
-
-    pairs = Pairs(left, right, scores)
-    return Grouped(texts, limit, stars(pairs, belongs, together, apart), frozenset(together))
-
-
-def checked(threshold: float | None) -> None:
-    """Raise UsageError unless it is a cosine that can tell anything apart."""
-    if threshold is not None and not 0 < threshold <= 1:  # a NaN is neither
-        raise UsageError(
-            f"the threshold is {threshold:g}, expected a cosine above 0 and up to 1",
-            remedy="leave it out to have it measured, or try: --threshold 0.9",
-        )
-
-
-def cosine(texts: Texts, one: int, other: int) -> float:
-    """Of two rows."""
-    return float(texts.vectors[one] @ texts.vectors[other])
-
-
-def rows_of(texts: Texts, decided: Decisions) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Pairs of rows that a person called the same, and those called different; of others, none."""
-    row = {text_id: at for at, text_id in enumerate(texts.ids.tolist())} if decided else {}
-    same: list[tuple[int, int]] = []
-    different: list[tuple[int, int]] = []
-    for (first, second), is_same in sorted(decided.pairs.items()):
-        if first in row and second in row:
-            (same if is_same else different).append((row[first], row[second]))
-    return same, different
-
-
-def edges(near: Neighbourhood, least: float) -> tuple[Int64Vector, Int64Vector, Float32Vector]:
-    """Pairs of rows with a cosine of at least `least`, each once, the smaller row first."""
-    here, at = np.nonzero(near.cosines >= least)
-    left, right = here.astype(np.int64), near.rows[here, at]
-    pairs = np.stack([np.minimum(left, right), np.maximum(left, right)])
-    _, first = np.unique(pairs, axis=1, return_index=True)
-    return pairs[0, first], pairs[1, first], near.cosines[here, at][first]
-
-
-def _group(
-    grouped: Grouped,
-    by_row: Sequence[Int64Vector],
-    passages: Mapping[int, StoredPassage],
-    rows: Sequence[int],
-) -> Group:
-    """The passages of a group's texts."""
-    texts, leader = grouped.texts, rows[0]
-    row_of = {int(texts.passage_ids[at]): row for row in rows for at in by_row[row]}
-    found = [passages[passage_id] for passage_id in row_of]
-    first = next(one for one in found if row_of[one.passage_id] == leader)
-    copies = []
-    compared: dict[str, Evidence] = {}
-    for one in found:
-        if one is first:
-            continue
-        row = row_of[one.passage_id]
-        if one.text not in compared:
-            compared[one.text] = evidence(first.text, one.text)
-        copies.append(
-            copy_of(
-                one,
-                1.0 if row == leader else cosine(texts, leader, row),
-                first,
-                accepted=(min(row, leader), max(row, leader)) in grouped.accepted,
-                differences=compared[one.text],
-            )
-        )
-    copies.sort(key=lambda one: (-one.cosine, one.passage_id or 0))
-    return Group(representative=copy_of(first, 1.0, first), copies=tuple(copies))
-
-
-def copy_of(
-    one: StoredPassage,
-    likeness: float,
-    first: StoredPassage,
+def duplicates(
+    library: Library,
+    collection: str | None = None,
     *,
-    accepted: bool = False,
-    differences: Evidence | None = None,
-) -> Copy:
-    """A passage beside the representative."""
-    exact = one.text == first.text
-    return Copy(
-        passage_id=one.passage_id,
-        document=one.document,
-        where=one.document + place_in_words(one.kind, one.place),
-        text=one.text,
-        cosine=round(min(likeness, 1.0), 6),
-        exact=exact,
-        accepted=accepted,
-        differences=None if exact else differences,
+    threshold: float | None = None,
+    show: Show = EVERYTHING,
+    on_share: OnShare = say_nothing,
+) -> Found:
+    """Find the passages of a Collection that say the same, exactly or nearly.
+
+    collection: None for the default one. threshold: the cosine from which on texts are duplicates; None for
+    what the Collection suggests. on_share: told which share of the comparison is done, 0 to 1.
+    Raises: UsageError: the threshold is no cosine. CollectionNotFound, LibraryError.
+    """
+    checked(threshold)
+    mine, texts, said = _read(library, collection)
+    joined = join(texts, said, threshold, on_share)
+    groups = _members(joined)
+    with _again(library, mine) as db:
+        read = partial(_stored, db)
+        return _found(mine.name, "", joined.threshold, texts, groups, shown(groups, show, read, read))
+
+
+def duplicate_documents(
+    library: Library,
+    collection: str | None = None,
+    *,
+    threshold: float | None = None,
+    contained: float = CONTAINED,
+    show: Show = EVERYTHING,
+    on_share: OnShare = say_nothing,
+) -> FoundDocuments:
+    """Find the Documents of a Collection that hold the same passages.
+
+    contained: the share of one that the other must have, above 0 and up to 1; the rest, and what is raised,
+    as for `duplicates`. Of a group every Document is given.
+    """
+    checked(threshold)
+    if not 0 < contained <= 1:
+        raise UsageError(
+            f"the share to be contained is {contained:g}, expected above 0 and up to 1",
+            remedy="leave it out for 0.5",
+        )
+    mine, texts, said = _read(library, collection)
+    joined = join(texts, said, threshold, on_share)
+    documents = Documents(joined)
+    made = overlapping(documents, contained)
+    with _again(library, mine) as db:
+        names = names_of(db, [documents.ids[row] for rows in made for row in rows])
+    groups = shown_documents(documents, made, names)
+    return FoundDocuments(
+        collection=mine.name,
+        threshold=joined.threshold,
+        documents=len(documents.ids),
+        passages=len(texts.rows),
+        total=len(groups),
+        groups=tuple(groups[: show.groups]),
     )
+
+
+def duplicates_against(
+    library: Library,
+    other: str,
+    collection: str | None = None,
+    *,
+    threshold: float | None = None,
+    show: Show = EVERYTHING,
+) -> Found:
+    """Find the passages of a Collection that repeat one of another, around those of the other.
+
+    The threshold is measured in the other, on a sample of its texts.
+    Raises: as `duplicates`. RecipeMismatch: vectors of the two cannot be compared.
+    """
+    checked(threshold)
+    with library.reading(collection) as (db, mine):
+        base = chosen_or_default(db, other)
+        require_comparable(mine, base)
+        texts, base_texts = texts_of(db, mine), texts_of(db, base)
+        said = kept.decisions(db, texts.hashes.keys() | base_texts.hashes.keys())
+    limit, groups = repeated(texts, base_texts, said, threshold)
+    with _again(library, mine, base) as db:
+        read = partial(_stored, db)
+        return _found(mine.name, base.name, limit, texts, groups, shown(groups, show, read, read))
+
+
+def duplicates_of_files(
+    library: Library,
+    paths: Sequence[str | Path],
+    collection: str | None = None,
+    *,
+    threshold: float | None = None,
+    show: Show = EVERYTHING,
+) -> Found:
+    """Find the passages of files that repeat one of a Collection, around the stored ones; nothing is stored.
+
+    Files are read, cut and embedded as the Collection's; those that could not be are in the answer's
+    `failed`. Raises: as `duplicates`. UsageError: a path does not exist. RecipeMismatch, ModelError: its
+    model is another one now, or does not open.
+    """
+    checked(threshold)
+    with library.reading(collection) as (_, mine):
+        pass
+    read = library.unstored(paths, mine)  # may take long: nothing is open meanwhile
+    hashes = [kept.body_hash(one.text) for _, _, one in read.passages]
+    texts = texts_not_stored(read.vectors, hashes)
+    with _again(library, mine) as db:
+        base = texts_of(db, mine)
+        said = kept.decisions(db, texts.hashes.keys() | base.hashes.keys())
+    limit, groups = repeated(texts, base, said, threshold)
+    new = {
+        at: Text(None, name, name + place_in_words(kind, one.place), one.text)
+        for at, (name, kind, one) in enumerate(read.passages)
+    }
+    with _again(library, mine) as db:
+        made = shown(groups, show, partial(_stored, db), lambda ids: {at: new[at] for at in ids})
+    return replace(_found("new files", mine.name, limit, texts, groups, made), failed=read.failures)
+
+
+# -------------------------------------------------------------------- decisions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is now known of the texts of two passages. same: None for nothing; changed: by this."""
+
+    first: int
+    second: int
+    same: bool | None
+    changed: bool
+
+
+def decide(
+    library: Library,
+    *,
+    accept: Sequence[Pair] = (),
+    reject: Sequence[Pair] = (),
+    undecide: Sequence[Pair] = (),
+    patience: Patience = NO_PATIENCE,
+) -> list[Decision]:
+    """Note that pairs of passages are duplicates, or none, or take back what was noted: all, or nothing.
+
+    It holds for their texts, wherever these stand. Raises: UsageError: a passage does not exist, a pair has
+    one text, or is named twice. LibraryError.
+    """
+    asked = [
+        (pair, same) for pairs, same in ((accept, True), (reject, False), (undecide, None)) for pair in pairs
+    ]
+    if not asked:
+        return []
+    _require_once([pair for pair, _ in asked])
+    ids = sorted({one for pair, _ in asked for one in pair})
+    with Database.read(library.folder) as db:
+        collection = next(iter(_bodies(db, ids).values()))[0]
+    with library.writing(collection, patience=patience) as (db, _), db.transaction() as tx:
+        found = _bodies(tx, ids)
+        body = {one: kept.body_hash(text) for one, (_, text) in found.items()}
+        for (first, second), _ in asked:
+            if body[first] == body[second]:
+                raise UsageError(
+                    f"passages {first} and {second} have the same text; nothing was noted",
+                    remedy="name two passages of a group that are not marked as exact",
+                )
+        return [
+            Decision(
+                first=first, second=second, same=same,
+                changed=kept.decide(tx, body[first], body[second], same),
+            )
+            for (first, second), same in asked
+        ]  # fmt: skip
+
+
+def _require_once(pairs: Sequence[Pair]) -> None:
+    seen: set[frozenset[int]] = set()
+    for first, second in pairs:
+        if frozenset((first, second)) in seen:
+            raise UsageError(
+                f"passages {first} and {second} are named twice; nothing was noted",
+                remedy="say once of each pair what it is",
+            )
+        seen.add(frozenset((first, second)))
+
+
+def _bodies(db: Database | Transaction, ids: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+    found = kept.passage_texts(db, ids)
+    if missing := [one for one in ids if one not in found]:
+        raise UsageError(
+            f"there is no passage {missing[0]}; nothing was noted",
+            remedy="take the numbers from: searchkit duplicates; an edited passage has a new one",
+        )
+    return found
+
+
+# -------------------------------------------------------------------- reading
+
+
+def _found(
+    collection: str,
+    against: str,
+    threshold: Threshold,
+    texts: Texts,
+    groups: Sequence[Members],
+    given: tuple[Group, ...],
+) -> Found:
+    """groups: all of them; given: those with their texts."""
+    exact = sum(one.exact for group in groups for one in group.copies)
+    return Found(
+        collection=collection,
+        against=against,
+        threshold=threshold,
+        passages=len(texts.rows),
+        texts=len(texts.firsts),
+        exact=exact,
+        near=sum(len(one.copies) for one in groups) - exact,
+        total=len(groups),
+        groups=given,
+    )
+
+
+def _read(library: Library, collection: str | None) -> tuple[StoredCollection, Texts, Decisions]:
+    with library.reading(collection) as (db, mine):
+        texts = texts_of(db, mine)
+        return mine, texts, kept.decisions(db, texts.hashes)
+
+
+@contextmanager
+def _again(library: Library, *read: StoredCollection) -> Iterator[Database]:
+    """The database once more. Raises: CollectionNotFound: it is not the Collection that was read."""
+    with Database.read(library.folder) as db, db.one_state():
+        for one in read:
+            now = chosen_or_default(db, one.name)
+            if (now.collection_id, now.recipe_id) != (one.collection_id, one.recipe_id):
+                raise CollectionNotFound(
+                    f"collection '{one.name}' was made anew while its passages were compared",
+                    remedy="ask again: searchkit duplicates",
+                )
+        yield db
+
+
+def _stored(db: Database, passage_ids: Sequence[int]) -> dict[int, Text]:
+    return {one.passage_id: stored_text(one) for one in store.passages(db, passage_ids)}
+
+
+def _members(joined: Joined) -> list[Members]:
+    """Groups of passages: those of bodies that were joined, and of one body that stands in several places."""
+    texts = joined.texts
+    inside = {body for rows in joined.groups for body in rows}
+    alone = [[body] for body, held in texts.passages.items() if len(held) > 1 and body not in inside]
+    groups = []
+    for leader, *others in (*joined.groups, *alone):
+        representative, *exact = texts.passages[leader]
+        copies = [Member(one, 1.0, exact=True, accepted=False) for one in exact]
+        for body, cosine in zip(others, texts.cosines(leader, others) if others else (), strict=True):
+            said = joined.said_same(leader, body)
+            copies += [Member(one, float(cosine), False, said) for one in texts.passages[body]]
+        groups.append(Members(representative, copies))
+    return in_order(groups)

@@ -14,23 +14,34 @@ NUMBERS, VERSIONS, DATES, NEGATION = "numbers", "versions", "dates", "negation"
 MOST_WORDS = 600  # of a text that are compared word by word: difflib's cost is a product
 KEPT_BESIDE = 3  # words shown around a change
 
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+# In full, so that 'mark 30' and '2 junior posts' are no dates.
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])"  # months, too, for who writes them first
+_YEAR = r"(?:1\d|20|21)\d\d"
+_THOUSANDS = r"\d{1,3}(?:\.\d{3}){2,}(?![\d.])"  # 1.500.000 is no version
 _KINDS = (  # the first that fits, at each place of a text
     (
         DATES,
-        rf"\d{{4}}-\d{{1,2}}-\d{{1,2}}|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|"
-        rf"\d{{1,2}}(?:st|nd|rd|th)?\s+{_MONTH}(?:\s+\d{{4}})?|{_MONTH}\s+\d{{1,2}}\b(?:,?\s+\d{{4}})?|"
-        rf"{_MONTH}\s+\d{{4}}",
+        rf"(?<!\w){_YEAR}-{_DAY}-{_DAY}(?!\d)|(?<![\w.]){_DAY}\.{_DAY}\.{_YEAR}(?!\.?\d)|"
+        rf"(?<![\w/]){_DAY}/{_DAY}/(?:{_YEAR}|\d\d)(?![\d/])|"
+        rf"(?<![\w.,]){_DAY}(?:st|nd|rd|th)?\.?\s+{_MONTH}(?:\s+{_YEAR})?|"
+        rf"(?<!\w){_MONTH}\s+{_DAY}\b(?:,?\s+{_YEAR})?|(?<!\w){_MONTH}\s+{_YEAR}\b",
     ),
-    (VERSIONS, r"v\d+(?:\.\d+)*|\d+(?:\.\d+){2,}|(?<=version )\d+(?:\.\d+)*"),
-    (NUMBERS, r"\d+(?:[.,]\d+)*"),
+    (
+        VERSIONS,
+        rf"(?<!\w)v\d+(?:\.\d+)*|(?<![\d.])(?!{_THOUSANDS})\d+(?:\.\d+){{2,}}|(?<=version )\d+(?:\.\d+)*",
+    ),
+    (NUMBERS, r"(?:(?<![\w)\]])[-−])?\d+(?:[.,]\d+)*"),  # also within words: products are told apart so
     (
         NEGATION,
-        r"(?:not|no|never|none|nobody|nothing|neither|nor|without|cannot|except|unless|unable)\b|"
-        r"[a-z]+n['’]t\b",
+        r"(?<!\w)(?:not|no|never|none|nobody|nothing|neither|nor|without|cannot|except|unless|unable)\b|"
+        r"(?<!\w)[a-z]+n['’]t\b",
     ),
 )
-_TELLING = re.compile("|".join(rf"(?P<{name}>(?<!\w)(?:{form}))" for name, form in _KINDS), re.IGNORECASE)
+_TELLING = re.compile("|".join(rf"(?P<{name}>{form})" for name, form in _KINDS), re.IGNORECASE)
 _WORD = re.compile(r"\S+")
 
 

@@ -5,6 +5,8 @@ threshold with the representative itself. Pairs are taken from the nearest to th
 that could belong to two groups goes to whom it is nearer; two groups become one when all members of one pass
 with the representative of the other. Complete linkage would ask all pairs of a group, whose number grows with
 its square; a thousand copies of a footer would cost half a million comparisons to say the same.
+
+That all of a group pass with another representative is asked once: groups only grow, so what failed fails.
 """
 
 from __future__ import annotations
@@ -39,57 +41,82 @@ def stars(
     *,
     first_stands: bool = False,
 ) -> list[list[int]]:
-    """Groups of two rows and more, the representative first, the others ascending; by representative.
+    """Groups of two rows and more, as Stars make them of these pairs alone; see there."""
+    growing = Stars(belongs, apart, first_stands=first_stands)
+    growing.join(pairs, together)
+    return growing.groups()
 
-    together: pairs that a person called the same: one group, near or not, before all others; apart: pairs
-    that are never in one group. The representative of a pair is the row with the larger sum of scores over
-    its pairs, of equals the smaller row: where rows are in the order of time, the older one. first_stands:
-    it is always the smaller row.
+
+class Stars:
+    """Groups as they grow, pairs after pairs.
+
+    apart: pairs that are never in one group. The representative of a pair is that of the larger group, then
+    the row with the larger sum of scores over its pairs, then the smaller row: where rows are in the order
+    of time, the older one. first_stands: it is the smaller row, unless not all pass with that one and all
+    do with the other.
     """
-    grouping = _Grouping(pairs, apart, first_stands)
-    for a, b in together:
-        grouping.join(a, b, lambda leader, rows: [True])
-    order = np.lexsort((pairs.right, pairs.left, -pairs.scores))
-    for a, b in zip(pairs.left[order].tolist(), pairs.right[order].tolist(), strict=True):
-        grouping.join(a, b, belongs)
-    return [[one, *sorted(set(rows) - {one})] for one, rows in sorted(grouping.groups.items())]
 
-
-class _Grouping:
-    """Groups as they grow. groups: the rows of each by its representative, none of a single row."""
-
-    def __init__(self, pairs: Pairs, apart: Iterable[tuple[int, int]], first_stands: bool) -> None:
-        self.groups: dict[int, list[int]] = {}
+    def __init__(
+        self, belongs: Belongs, apart: Iterable[tuple[int, int]] = (), *, first_stands: bool = False
+    ) -> None:
+        self._belongs = belongs
+        self._first_stands = first_stands
+        self._rows: dict[int, list[int]] = {}  # of each group by its representative, none of a single row
         self._leader: dict[int, int] = {}
         self._weight: defaultdict[int, float] = defaultdict(float)
-        weights = np.zeros(len(pairs.left)) if first_stands else pairs.scores
-        for a, b, score in zip(pairs.left.tolist(), pairs.right.tolist(), weights.tolist(), strict=True):
-            self._weight[a] += score
-            self._weight[b] += score
+        self._refused: set[tuple[int, int]] = set()  # representatives: not all rows of the second pass
         self._apart: defaultdict[int, set[int]] = defaultdict(set)
         for a, b in apart:
             self._apart[a].add(b)
             self._apart[b].add(a)
 
-    def join(self, a: int, b: int, belongs: Belongs) -> None:
+    def join(self, pairs: Pairs, together: Iterable[tuple[int, int]] = ()) -> bool:
+        """Let groups grow by pairs. Returns: whether any did.
+
+        together: pairs that a person called the same: one group, near or not, before all others.
+        """
+        for a, b, score in zip(pairs.left.tolist(), pairs.right.tolist(), pairs.scores.tolist(), strict=True):
+            self._weight[a] += score
+            self._weight[b] += score
+        joined = [self._join(a, b, asked=False) for a, b in together]
+        order = np.lexsort((pairs.right, pairs.left, -pairs.scores))
+        for a, b in zip(pairs.left[order].tolist(), pairs.right[order].tolist(), strict=True):
+            joined.append(self._join(a, b, asked=True))
+        return any(joined)
+
+    def groups(self) -> list[list[int]]:
+        """Of two rows and more, the representative first, the others ascending; by representative."""
+        return [[one, *sorted(set(rows) - {one})] for one, rows in sorted(self._rows.items())]
+
+    def follows(self, row: int) -> bool:
+        """Whether it is in a group that another row stands for."""
+        return self._leader.get(row, row) != row
+
+    def _join(self, a: int, b: int, *, asked: bool) -> bool:
         """Make one group of those of two rows, if all of one belong to the representative of the other."""
         first, second = self._leader.get(a, a), self._leader.get(b, b)
         if first == second:
-            return
+            return False
         both = sorted((first, second), key=self._rank, reverse=True)
         for kept, gone in (both, both[::-1]):
-            here, members = self.groups.get(kept, [kept]), self.groups.get(gone, [gone])
+            if asked and (kept, gone) in self._refused:
+                continue
+            here, members = self._rows.get(kept, [kept]), self._rows.get(gone, [gone])
             if self._kept_apart(here, members):
-                return
-            if all(belongs(kept, members)):
-                self.groups.setdefault(kept, here).extend(members)
-                self.groups.pop(gone, None)
+                return False
+            if not asked or all(self._belongs(kept, members)):
+                self._rows.setdefault(kept, here).extend(members)
+                self._rows.pop(gone, None)
                 self._leader.update(dict.fromkeys(members, kept))
-                return
+                return True
+            self._refused.add((kept, gone))
+        return False
 
-    def _rank(self, leader: int) -> tuple[int, float, int]:
-        """Whom to keep: of the larger group, then with more that is near, then the first."""
-        return len(self.groups.get(leader, [leader])), self._weight[leader], -leader
+    def _rank(self, leader: int) -> tuple[float, ...]:
+        """Whom to keep."""
+        if self._first_stands:
+            return (-leader,)
+        return len(self._rows.get(leader, [leader])), self._weight[leader], -leader
 
     def _kept_apart(self, one: Sequence[int], other: Sequence[int]) -> bool:
         if not self._apart:

@@ -27,10 +27,12 @@ class Partition:
     """Vectors in clusters, none of them empty.
 
     numbers: (n,) int64, the cluster of each, from 0; -1 in none. centroids: (k, dim) float32 of length 1.
+    floors: (k,) float32, the cosine to its centroid below which a vector is in none; None: all are in one.
     """
 
     numbers: Int64Vector
     centroids: Float32Matrix
+    floors: Float32Vector | None = None
 
 
 def kmeans(vectors: Float32Matrix, k: int, *, seed: int, starts: int = STARTS) -> Partition:

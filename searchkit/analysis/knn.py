@@ -1,16 +1,17 @@
 """The nearest neighbours of every row of a matrix: who might be a duplicate of whom, without all pairs.
 
-Up to EXACT_ROWS all rows are compared, in blocks. Above, rows are sorted into lists around centroids, and
-each is compared exactly with the rows of the lists nearest to it: scores are cosines, only a neighbour in a
-list that was not looked into can be missed. Work per row does not grow with the number of rows, but for the
-choice of lists. Whole blocks are multiplied; a search of the snapshot's codes would go row by row, and read
-the candidates of each from the database one by one.
+Few rows, and few queries, are compared with all rows, in blocks. Else rows are sorted into lists around
+centroids, and each is compared exactly with the rows of the lists nearest to it: scores are cosines, only a
+neighbour in a list that was not looked into can be missed. Work per row does not grow with the number of
+rows, but for the choice of lists. Whole blocks are multiplied; a search of the snapshot's codes would go
+row by row, and read the candidates of each from the database one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,15 @@ ROWS_PER_LIST = 256
 PROBES = 24  # lists looked into for each row
 TRAINED_ROWS_PER_LIST = 64
 TRAIN_ROUNDS = 6
+TO_MAKE_LISTS = 0.3  # about this share of the time, for whoever watches
 BLOCK_SCORES = 1 << 23  # scores held at a time: 32 MB
 SEED = 5
+
+OnShare: TypeAlias = "Callable[[float], None]"  # told which share of the work is done, 0 to 1
+
+
+def say_nothing(share: float) -> None:
+    """For who does not want to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +45,46 @@ class Neighbourhood:
     cosines: Float32Matrix
 
 
-def neighbours(vectors: Float32Matrix, k: int) -> Neighbourhood:
-    """The k nearest other rows of each. vectors: (n, dim) float32 rows of length 1, in memory or mapped."""
-    return _nearest(vectors, vectors, k, itself=True)
+def neighbours(vectors: Float32Matrix, k: int, on_share: OnShare = say_nothing) -> Neighbourhood:
+    """The k nearest other rows of each. vectors: (n, dim) float32, mapped or not; rows of length 1 or 0."""
+    return _nearest(vectors, vectors, k, itself=True, on_share=on_share)
 
 
 def neighbours_among(queries: Float32Matrix, base: Float32Matrix, k: int) -> Neighbourhood:
-    """The k nearest base rows of each query row. Both: (n, dim) float32 rows of length 1."""
-    return _nearest(queries, base, k, itself=False)
+    """The k nearest base rows of each query row. Both: (n, dim) float32 rows of length 1 or 0."""
+    return _nearest(queries, base, k, itself=False, on_share=say_nothing)
 
 
-def _nearest(queries: Float32Matrix, base: Float32Matrix, k: int, *, itself: bool) -> Neighbourhood:
+def compares_all(queries: int, base: int) -> bool:
+    """Whether comparing every query with every base row costs no more than making and reading lists."""
+    lists = base / ROWS_PER_LIST
+    making = (TRAIN_ROUNDS * min(base, lists * TRAINED_ROWS_PER_LIST) + base) * lists
+    return base <= EXACT_ROWS or queries * base <= making + queries * (lists + PROBES * ROWS_PER_LIST)
+
+
+def _nearest(
+    queries: Float32Matrix, base: Float32Matrix, k: int, *, itself: bool, on_share: OnShare
+) -> Neighbourhood:
     k = min(k, len(base) - itself)
     if k <= 0 or not len(queries):
         return Neighbourhood(np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32))
     best = _Best(len(queries), k)
-    if len(base) <= EXACT_ROWS:
+    if compares_all(len(queries), len(base)):
         every = np.arange(len(base))
         step = max(1, BLOCK_SCORES // len(base))
         for start in range(0, len(queries), step):
             rows = np.arange(start, min(start + step, len(queries)))
             best.offer(rows, every, queries[rows] @ base.T, itself)
+            on_share(start / len(queries))
     else:
-        _by_lists(queries, base, best, itself)
+        _by_lists(queries, base, best, itself, on_share)
     return best.sorted()
 
 
-def _by_lists(queries: Float32Matrix, base: Float32Matrix, best: _Best, itself: bool) -> None:
-    centroids = _centroids(base)
+def _by_lists(
+    queries: Float32Matrix, base: Float32Matrix, best: _Best, itself: bool, on_share: OnShare
+) -> None:
+    centroids = _centroids(base, on_share)
     home = _in_blocks(base, centroids, lambda scores: scores.argmax(axis=1)[:, None])[:, 0]
     probes = min(PROBES, len(centroids))
 
@@ -74,9 +94,10 @@ def _by_lists(queries: Float32Matrix, base: Float32Matrix, best: _Best, itself: 
     looked_into = _in_blocks(queries, centroids, nearest_lists).ravel()
     members = _inverted(home, len(centroids))
     askers = _inverted(looked_into, len(centroids))
-    for held, asking in zip(members, askers, strict=True):
+    for number, (held, asking) in enumerate(zip(members, askers, strict=True)):
         if not len(held):
             continue
+        on_share(TO_MAKE_LISTS + (1 - TO_MAKE_LISTS) * number / len(centroids))
         rows, part = asking // probes, np.ascontiguousarray(base[held])
         step = max(1, BLOCK_SCORES // len(held))
         for start in range(0, len(rows), step):
@@ -90,14 +111,15 @@ def _inverted(lists: npt.NDArray[np.int64], count: int) -> list[Int64Vector]:
     return np.split(order, np.searchsorted(lists[order], np.arange(1, count)))
 
 
-def _centroids(base: Float32Matrix) -> Float32Matrix:
+def _centroids(base: Float32Matrix, on_share: OnShare) -> Float32Matrix:
     """Spherical k-means over a seeded sample."""
     random = np.random.default_rng(SEED)
     count = max(2, len(base) // ROWS_PER_LIST)
     chosen = random.choice(len(base), min(len(base), count * TRAINED_ROWS_PER_LIST), replace=False)
     sample = np.ascontiguousarray(base[np.sort(chosen)])
     centroids = sample[random.choice(len(sample), count, replace=False)]
-    for _ in range(TRAIN_ROUNDS):
+    for done in range(TRAIN_ROUNDS):
+        on_share(TO_MAKE_LISTS * done / TRAIN_ROUNDS)
         home = _in_blocks(sample, centroids, lambda scores: scores.argmax(axis=1)[:, None])[:, 0]
         order = np.argsort(home, kind="stable")
         starts = np.searchsorted(home[order], np.arange(count))
@@ -135,7 +157,6 @@ class _Best:
             at = np.searchsorted(rows, queries).clip(max=len(rows) - 1)
             mine = np.flatnonzero(rows[at] == queries)
             scores[mine, at[mine]] = -2.0
-        np.nan_to_num(scores, copy=False, nan=-2.0)  # a vector without direction is near to nothing
         if scores.shape[1] > self._k:
             near = np.argpartition(scores, -self._k, axis=1)[:, -self._k :]
             scores, candidates = np.take_along_axis(scores, near, axis=1), rows[near]

@@ -15,12 +15,9 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from searchkit.analysis.duplicates import Grouped, grouped_texts
 from searchkit.analysis.grouping import Pairs, stars
+from searchkit.analysis.joined import Joined
 from searchkit.analysis.threshold import Threshold
-from searchkit.library.collections import StoredCollection
-from searchkit.library.database import Database
-from searchkit.library.naming import names_of
 
 CONTAINED = 0.5
 # Documents with a passage in common that are compared one with another. Of a footer that thousands have,
@@ -44,7 +41,10 @@ class DocumentCopy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentGroup:
-    """Documents that hold the same as the first, which stands for them: a longer or an older one."""
+    """Documents that hold the same as the first, which stands for them: the longest, of equals the oldest.
+
+    A shorter one stands where all of a group overlap with it, and not all with the longest.
+    """
 
     representative: DocumentCopy
     copies: tuple[DocumentCopy, ...]  # the most contained first
@@ -52,28 +52,30 @@ class DocumentGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundDocuments:
-    """Duplicates among the Documents of a Collection; the largest group comes first."""
+    """Duplicates among the Documents of a Collection; the largest group comes first. total: of groups."""
 
     collection: str
     threshold: Threshold
     documents: int
     passages: int
+    total: int
     groups: tuple[DocumentGroup, ...] = ()
 
 
-class _Documents:
+class Documents:
     """Documents by what they hold: for each, the keys of its passages and how often each stands there.
 
     Rows are Documents, the longest first, then the oldest. Passages of one group have one key.
     """
 
-    def __init__(self, grouped: Grouped) -> None:
-        texts = grouped.texts
-        key = np.arange(len(texts.ids))
-        for rows in grouped.groups:
+    def __init__(self, joined: Joined) -> None:
+        texts = joined.texts
+        key = np.arange(len(texts.bodies))
+        for rows in joined.groups:
             key[rows] = rows[0]
         held: defaultdict[int, Counter[int]] = defaultdict(Counter)
-        for document, row in zip(texts.document_ids.tolist(), key[texts.rows].tolist(), strict=True):
+        keys = key[texts.bodies[texts.rows]].tolist()
+        for document, row in zip(texts.document_ids.tolist(), keys, strict=True):
             held[document][row] += 1
         self.ids = sorted(held, key=lambda one: (-held[one].total(), one))
         self.keys = [held[one] for one in self.ids]
@@ -108,18 +110,8 @@ def _sparse(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
     yield from ((rows[0], row) for row in rows[2:])
 
 
-def find_documents(
-    db: Database,
-    collection: StoredCollection,
-    threshold: float | None = None,
-    least: float = CONTAINED,
-) -> FoundDocuments:
-    """Group the Documents of a Collection. threshold: of two passages, as for duplicates.find.
-
-    least: the share that has to be contained. To be used within db.one_state(). Raises: as duplicates.find.
-    """
-    grouped = grouped_texts(db, collection, threshold)
-    documents = _Documents(grouped)
+def overlapping(documents: Documents, least: float = CONTAINED) -> list[list[int]]:
+    """Rows of Documents in groups, the representative first. least: the share that has to be contained."""
     scored = [(*pair, documents.score(*pair)) for pair in documents.met()]
     passing = [one for one in scored if one[2] >= least]
 
@@ -131,22 +123,26 @@ def find_documents(
         np.array([one[1] for one in passing], dtype=np.int64),
         np.array([one[2] for one in passing], dtype=np.float32),
     )
-    made = stars(pairs, belongs, first_stands=True)
-    names = names_of(db, [documents.ids[row] for rows in made for row in rows])
-    groups = [_group(documents, names, rows) for rows in made]
-    groups.sort(key=lambda one: (-len(one.copies), -one.copies[0].contained, one.representative.document))
-    return FoundDocuments(
-        collection=collection.name,
-        threshold=grouped.threshold,
-        documents=len(documents.ids),
-        passages=len(grouped.texts.rows),
-        groups=tuple(groups),
+    return stars(pairs, belongs, first_stands=True)
+
+
+def shown_documents(
+    documents: Documents, made: Sequence[Sequence[int]], names: Mapping[int, str]
+) -> list[DocumentGroup]:
+    """Groups by name, the largest first. names: by Document; those without one are gone."""
+    groups = []
+    for rows in made:
+        leader, *others = (row for row in rows if documents.ids[row] in names or row == rows[0])
+        if documents.ids[leader] in names and others:
+            groups.append(_group(documents, names, leader, others))
+    return sorted(
+        groups, key=lambda one: (-len(one.copies), -one.copies[0].contained, one.representative.document)
     )
 
 
-def _group(documents: _Documents, names: Mapping[int, str], rows: Sequence[int]) -> DocumentGroup:
-    leader = rows[0]
-
+def _group(
+    documents: Documents, names: Mapping[int, str], leader: int, others: Sequence[int]
+) -> DocumentGroup:
     def shown(row: int) -> DocumentCopy:
         return DocumentCopy(
             document=names[documents.ids[row]],
@@ -155,5 +151,5 @@ def _group(documents: _Documents, names: Mapping[int, str], rows: Sequence[int])
             containing=round(documents.contained(leader, row), 4),
         )
 
-    copies = sorted(map(shown, rows[1:]), key=lambda one: (-one.contained, -one.containing, one.document))
+    copies = sorted(map(shown, others), key=lambda one: (-one.contained, -one.containing, one.document))
     return DocumentGroup(representative=shown(leader), copies=tuple(copies))

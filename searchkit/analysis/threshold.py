@@ -13,7 +13,10 @@ versions and the third neighbour is a duplicate. What is expected to be found by
     false rate = chance(t) / share of texts whose first neighbour is at t or above
 
 Pairs that a person accepted or rejected move the threshold: see `decided`. On four of five judged sets the
-groups come within a tenth of the best F1 of any threshold (LOG "which passages are duplicates?").
+groups come within a tenth of the best F1 of any threshold (LOG "which passages are duplicates?"). They do
+not where texts are alike throughout, as product descriptions are: there half of the third neighbours, no
+duplicates, are beyond LEAST_WAY. Nothing in the cosines tells that from texts in many versions, so it is
+said.
 """
 
 from __future__ import annotations
@@ -23,10 +26,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from searchkit.analysis.knn import Neighbourhood
-from searchkit.arrays import Float32Matrix, Float32Vector
+from searchkit.arrays import Float32Matrix, Float32Vector, Int64Vector
 
 NULL_RANK = 3  # of a text's neighbours, from 1
+SAMPLED = 2_048  # texts whose neighbours say enough: the share of a tail of 8 % is known to 0.6 %
 CHANCE = 0.08
 LEAST_WAY, MOST_WAY = 2 / 3, 0.9
 LEAST_TEXTS = 30  # fewer say nothing of a distribution
@@ -46,7 +49,8 @@ class Threshold:
 
     how: GIVEN by the user, MEASURED, DECIDED (measured, and moved by decisions), or DEFAULT where there are
     too few texts. false_rate: of the texts with a neighbour this near, the share expected to have it by
-    chance; None where that is not known. accepted, rejected: decisions that were counted.
+    chance; None where that is not known. accepted, rejected: decisions that were counted. alike: measured
+    where most texts have several others near to them, so that a person should look whether it is right.
     """
 
     value: float
@@ -54,6 +58,7 @@ class Threshold:
     false_rate: float | None = None
     accepted: int = 0
     rejected: int = 0
+    alike: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,17 @@ class Null:
     @property
     def threshold(self) -> float:
         """The cosine that follows from it, to three decimals."""
-        room = 1 - self.unrelated
-        bounds = self.unrelated + LEAST_WAY * room, self.unrelated + MOST_WAY * room
-        return round(float(np.clip(np.quantile(self.third, 1 - CHANCE), *bounds)), 3)
+        return round(
+            float(np.clip(np.quantile(self.third, 1 - CHANCE), self._at(LEAST_WAY), self._at(MOST_WAY))), 3
+        )
+
+    @property
+    def alike(self) -> bool:
+        """Whether most texts have a third neighbour that elsewhere could be a duplicate."""
+        return bool(np.median(self.third) > self._at(LEAST_WAY))
+
+    def _at(self, way: float) -> float:
+        return self.unrelated + way * (1 - self.unrelated)
 
     def false_rate(self, threshold: float) -> float:
         """What is expected to be found by chance, of all that is found; 0 where nothing is."""
@@ -82,18 +95,22 @@ class Null:
         return round(chance / found, 4) if found else 0.0
 
 
-def null_of(vectors: Float32Matrix, near: Neighbourhood) -> Null | None:
-    """Measure it; None where there are too few texts. near: the neighbours of the vectors, three or more."""
-    n = len(vectors)
-    if n < LEAST_TEXTS:
+def null_of(vectors: Float32Matrix, rows: Int64Vector, cosines: Float32Matrix) -> Null | None:
+    """Measure it; None where there are too few texts.
+
+    rows: (n,) those of the vectors that are of different texts; cosines: (m, NULL_RANK) float32 to the
+    neighbours of some of them, the nearest first, NaN where one is not known.
+    """
+    n = len(rows)
+    known = cosines[np.isfinite(cosines[:, :NULL_RANK]).all(axis=1)] if n >= LEAST_TEXTS else cosines
+    if min(n, len(known)) < LEAST_TEXTS:
         return None
     total = np.zeros(vectors.shape[1])
     for start in range(0, n, BLOCK):
-        total += np.nan_to_num(vectors[start : start + BLOCK]).sum(axis=0, dtype=np.float64)
+        total += vectors[rows[start : start + BLOCK]].sum(axis=0, dtype=np.float64)
     # Of all pairs but a text with itself, without looking at any of them.
     unrelated = (float(total @ total) - n) / (n * (n - 1))
-    first, third = np.sort(near.cosines[:, 0]), np.sort(near.cosines[:, NULL_RANK - 1])
-    return Null(first, third, unrelated)
+    return Null(np.sort(known[:, 0]), np.sort(known[:, NULL_RANK - 1]), unrelated)
 
 
 def threshold_of(
@@ -115,6 +132,7 @@ def threshold_of(
         false_rate=None if null is None else null.false_rate(value),
         accepted=len(accepted),
         rejected=len(rejected),
+        alike=how == MEASURED and null is not None and null.alike,
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchkit.cli import options, output
+from searchkit.cli import options, output, progress
 from searchkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from searchkit.analysis.clusters import Clustering, Member
+    from searchkit.analysis.showing import Clustering, Member
     from searchkit.collection.library import Library
     from searchkit.library.documents import StoredPassage
 
@@ -31,6 +31,12 @@ CSV_COLUMNS = ("cluster", "name", "document", "heading", "start", "end", "cosine
     default="kmeans",
     help="hdbscan leaves out what lies between clusters.  [default: kmeans]",
 )
+@click.option(
+    "--min-size",
+    type=int,
+    metavar="N",
+    help="Of hdbscan: passages of the smallest cluster.  [default: 0.3 %, at least 5]",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Another one begins elsewhere.")
 @click.option(
     "--by-instruction",
@@ -40,7 +46,7 @@ CSV_COLUMNS = ("cluster", "name", "document", "heading", "start", "end", "cosine
 @click.option("--show", "only_show", is_flag=True, help="Show the stored clusters; make none.")
 @options.library_option
 @options.wait_option
-@options.format_option
+@options.list_option("a line for each passage")
 def cluster_command(
     collection: str | None,
     library: Library,
@@ -58,11 +64,15 @@ def cluster_command(
     searchkit query "late delivery" --where "cluster = 'invoices'"
     searchkit cluster --by-instruction "Represent the ticket for clustering by urgency: "
 
-    The clusters are stored. Passages indexed later belong to the nearest one, until clusters are made again.
+    The clusters are stored. Passages indexed later belong to the nearest one, until clusters are made again;
+    those of hdbscan take in what is no farther from their middle than the floor that each has. Where no
+    clusters stand apart, auto makes one.
+
     A filter knows them by name, by number, by their words (cluster has invoice), and 'outliers'.
 
     With --by-instruction the passages are embedded anew, under the instruction given and for this once, and
-    the stored clusters are compared with as many made so. Nothing else here needs a model.
+    the stored clusters are compared with as many made so. Passages in no cluster take no part. Nothing else
+    here needs a model.
 
     --format csv prints a line for each passage, all other formats a cluster with what stands for it.
     """
@@ -77,29 +87,35 @@ def cluster_command(
         return
     from searchkit.analysis import clusters
 
-    wanted = clusters.checked(
-        clusters.Wanted(k=_number(asked["k"]), method=asked["method"], seed=asked["seed"])
-    )
-    if not only_show:
-        with library.writing(collection, patience=options.patience(wait)) as (db, chosen):
-            clusters.make(db, chosen, wanted)
-    with library.reading(collection) as (db, chosen):
-        found = clusters.show(db, chosen)
-        if form == "csv":
-            _print_csv(found, clusters.members(db, found))
-        elif form == "table":
-            _print_table(found)
-        else:
-            output.print_json(_plain(found))
+    if only_show:
+        found = clusters.show(library, collection=collection)
+    else:
+        wanted = clusters.Wanted(**{**asked, "k": _number(asked["k"])})
+        with progress.steps() as on_progress:
+            found = clusters.make(
+                library,
+                collection=collection,
+                wanted=wanted,
+                patience=options.patience(wait),
+                on_progress=on_progress,
+            )
+    if form == "csv":
+        _print_csv(clusters.members(library, collection=found.collection))
+        for notice in found.notices:
+            click.echo(notice, err=True)
+    elif form == "table":
+        _print_table(found)
+    else:
+        output.print_json(_plain(found))
 
 
 def _refuse_options_of_making(option: str) -> None:
     context = click.get_current_context()
-    for name in ("k", "method", "seed"):
+    for name in ("k", "method", "min_size", "seed"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise UsageError(
-                f"{option} makes no clusters, and --{name} says how they are made",
+                f"{option} makes no clusters, and --{name.replace('_', '-')} says how they are made",
                 remedy=f"leave out one of the two; {option} goes by the clusters that are stored",
             )
 
@@ -119,17 +135,18 @@ def _print_table(found: Clustering) -> None:
     out = output.console()
     several = len(found.themes) > 1
     shown = output.table(*(["theme"] if several else []), "#", "name", "passages", "words", "for example")
-    before = 0
-    for one in sorted(found.clusters, key=lambda one: (one.theme, one.number)):
-        theme = ", ".join(found.themes[one.theme][:WORDS_OF_THEME]) if one.theme != before else ""
-        before = one.theme
-        cells = [str(one.number), one.name, f"{one.passages:,}", ", ".join(one.words[:WORDS_SHOWN])]
-        example = _in_short(one.examples[0]) if one.examples else ""
-        shown.add_row(*map(Text, [*([theme] if several else []), *cells, example]))
+    by_number = {one.number: one for one in found.clusters}
+    for theme in found.themes:
+        title = f"{', '.join(theme.words[:WORDS_OF_THEME])} ({theme.passages:,})"
+        for one in (by_number[number] for number in theme.clusters):
+            cells = [str(one.number), one.name, f"{one.passages:,}", ", ".join(one.words[:WORDS_SHOWN])]
+            example = _in_short(one.examples[0]) if one.examples else ""
+            shown.add_row(*map(Text, [*([title] if several else []), *cells, example]))
+            title = ""  # once for all of its clusters
     if found.clusters:
         out.print(shown)
-    else:
-        out.print(Text("No passages lie close enough together to be a cluster."))
+    for notice in found.notices:
+        out.print(Text(notice))
     if found.outliers:
         out.print(Text(f"{found.outlying:,} outliers; the farthest:"))
         for other in found.outliers:
@@ -145,11 +162,13 @@ def _about(found: Clustering) -> list[str]:
         found.method,
     ]
     if found.since:
-        about.append(f"{found.since:,} came since and joined the nearest")
+        joined = f"{found.since - found.since_in_none:,} joined the nearest"
+        left = f", {found.since_in_none:,} none" if found.since_in_none else ""
+        about.append(f"{found.since:,} came since: {joined}{left}")
     if found.gone:
         about.append(f"{found.gone:,} have gone since")
     if found.since + found.gone > OUTDATED * max(found.passages, 1):
-        about.append("make them again: searchkit cluster")
+        about.append(f"make them again: searchkit cluster -c {found.collection}")
     return about
 
 
@@ -161,6 +180,7 @@ def _plain(found: Clustering) -> dict[str, Any]:
         "k": found.asked,
         "passages": found.passages,
         "since": found.since,
+        "since_in_none": found.since_in_none,
         "gone": found.gone,
         "clusters": [
             {
@@ -174,7 +194,10 @@ def _plain(found: Clustering) -> dict[str, Any]:
             }
             for one in found.clusters
         ],
-        "themes": [{"theme": theme, "words": words} for theme, words in sorted(found.themes.items())],
+        "themes": [
+            {"theme": one.number, "words": one.words, "clusters": one.clusters, "passages": one.passages}
+            for one in found.themes
+        ],
         "outliers": {
             "passages": found.outlying,
             "farthest": [
@@ -182,21 +205,25 @@ def _plain(found: Clustering) -> dict[str, Any]:
                 for one in found.outliers
             ],
         },
-        "study": [{name: round(value, 6) for name, value in one.items()} for one in found.study],
+        "notices": found.notices,
+        "study": [_rounded(one) for one in found.study],
     }
+
+
+def _rounded(measured: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 6) for name, value in measured.items()}
 
 
 def _plain_passage(passage: StoredPassage) -> dict[str, Any]:
     return {"document": passage.document, "start": passage.start, "end": passage.end, "text": passage.text}
 
 
-def _print_csv(found: Clustering, members: Iterable[Member]) -> None:
-    names = {one.number: one.name for one in found.clusters}
+def _print_csv(members: Iterable[Member]) -> None:
     click.echo(output.csv_line(CSV_COLUMNS), nl=False)
     for one in members:
         passage = one.passage
         place = [passage.document, passage.heading, passage.start, passage.end]
-        cells = [one.number, names.get(one.number, ""), *place, round(one.cosine, 6), int(one.outlier)]
+        cells = [one.number, one.name, *place, round(one.cosine, 6), int(one.outlier)]
         click.echo(output.csv_line([*cells, passage.text]), nl=False)
 
 

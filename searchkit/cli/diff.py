@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searchkit.cli import options, output
-from searchkit.cli.progress import counting
+from searchkit.cli.progress import steps
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Library
@@ -80,7 +80,7 @@ def diff_command(
         sample=int(str(asked["sample"])),
         k=int(str(asked["k"])),
     )
-    with counting("embedding") as told:
+    with steps("embedding") as told:
         on_progress = None if told is None else lambda done, total: told("", done, total)
         if collection is not None:
             found = diff(library, collection, wanted, on_progress)

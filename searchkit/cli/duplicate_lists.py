@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from searchkit.analysis.duplicates import Copy, Found
+from searchkit.analysis.copies import Copy, Found, Show
 from searchkit.analysis.evidence import summary
 from searchkit.analysis.overlap import FoundDocuments
 from searchkit.analysis.threshold import DECIDED, DEFAULT, GIVEN, Threshold
-from searchkit.cli.output import clean, console, print_json, table
+from searchkit.cli.output import clean, console, csv_line, print_json, table
 
-SHOWN = 20  # groups in a table
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SHOWN, COPIES_SHOWN = 20, 10  # groups in a table, and copies of each
 LONGEST = 160  # characters of a text in a table
 CSV_COLUMNS = (
     *("group", "role", "passage_id", "document", "where", "cosine", "exact", "accepted"),
@@ -24,61 +26,67 @@ CSV_COLUMNS = (
 CSV_OF_DOCUMENTS = ("group", "role", "document", "passages", "contained", "containing")
 
 
-def print_passages(found: Found, form: str, k: int | None) -> None:
-    """Print the first k groups; None for all, in a table for SHOWN; 0 for what was found in short."""
+def shown(k: int | None, *, whole: bool) -> Show:
+    """What is to be found out of k groups, None for all; of the whole, or of what a table has room for."""
+    return Show(groups=k) if whole else Show(groups=k or SHOWN, copies=COPIES_SHOWN)
+
+
+def print_passages(found: Found, form: str, *, headline_only: bool = False) -> None:
+    """Print what is given of the groups; headline_only: of a table no more than what was found in short."""
     if form == "json":
-        print_json(replace(found, groups=found.groups[:k]))
+        print_json(found)
     elif form == "csv":
-        _print_csv(CSV_COLUMNS, _rows(found, k))
+        _print_csv(CSV_COLUMNS, _rows(found))
     else:
         click.echo(headline(found))
-        if k != 0:
-            _print_tables(found, k or SHOWN)
+        if not headline_only:
+            _print_tables(found)
 
 
-def print_documents(found: FoundDocuments, form: str, k: int | None) -> None:
-    """Print the first k groups; None for all, in a table for SHOWN."""
-    groups = found.groups[:k]
+def print_documents(found: FoundDocuments, form: str) -> None:
+    """Print what is given of the groups."""
     if form == "json":
-        print_json(replace(found, groups=groups))
+        print_json(found)
     elif form == "csv":
         rows = (
             (number, role, one.document, one.passages, one.contained, one.containing)
-            for number, group in enumerate(groups, start=1)
+            for number, group in enumerate(found.groups, start=1)
             for role, one in [("representative", group.representative), *(("copy", c) for c in group.copies)]
         )
         _print_csv(CSV_OF_DOCUMENTS, rows)
     else:
         click.echo(
-            f"{found.collection}: {found.documents:,} documents, "
-            f"{_counted(len(found.groups), 'group')} of duplicates\n{_threshold_line(found.threshold)}"
+            f"{found.collection}: {_counted(found.documents, 'document')}, "
+            f"{_counted(found.total, 'group')} of duplicates\n{_threshold_lines(found.threshold)}"
         )
-        shown = table("document", "passages", "also in the first", "of the first")
-        for group in found.groups[: k or SHOWN]:
-            shown.add_row(clean(group.representative.document), f"{group.representative.passages:,}", "", "")
-            for one in group.copies:
+        columns = table("document", "passages", "also in the first", "of the first")
+        for group in found.groups:
+            columns.add_row(
+                clean(group.representative.document), f"{group.representative.passages:,}", "", ""
+            )
+            for one in group.copies[:COPIES_SHOWN]:
                 shares = (f"{one.contained:.0%}", f"{one.containing:.0%}")
-                shown.add_row(f"  {clean(one.document)}", f"{one.passages:,}", *shares)
+                columns.add_row(f"  {clean(one.document)}", f"{one.passages:,}", *shares)
+            _add_more(columns, len(group.copies) - COPIES_SHOWN)
         if found.groups:
-            console().print(shown)
-        _say_more(len(found.groups), k or SHOWN)
+            console().print(columns)
+        _say_more(found.total, len(found.groups))
 
 
 def headline(found: Found) -> str:
-    """What was found, in two lines."""
+    """What was found, in a few lines."""
     where = f" against {found.against}" if found.against else ""
-    copies = sum(len(one.copies) for one in found.groups)
+    copies = _counted(found.exact + found.near, "copy", "copies")
     counts = (
-        f"{_counted(len(found.groups), 'group')} with {_counted(copies, 'copy', 'copies')}: "
-        f"{found.exact:,} exact, {found.near:,} near"
-        if found.groups
+        f"{_counted(found.total, 'group')} with {copies}: {found.exact:,} exact, {found.near:,} near"
+        if found.total
         else "no duplicates"
     )
     passages = _counted(found.passages, "passage")
-    return f"{found.collection}{where}: {passages}, {counts}\n{_threshold_line(found.threshold)}"
+    return f"{found.collection}{where}: {passages}, {counts}\n{_threshold_lines(found.threshold)}"
 
 
-def _threshold_line(one: Threshold) -> str:
+def _threshold_lines(one: Threshold) -> str:
     why = {
         GIVEN: "as given",
         DEFAULT: "the default, for there are too few different texts to measure it",
@@ -87,20 +95,32 @@ def _threshold_line(one: Threshold) -> str:
     chance = (
         "" if one.false_rate is None else f"; {one.false_rate:.1%} of what is this near is expected by chance"
     )
-    return f"Threshold: cosine {one.value:.3f}, {why}{chance}"
+    alike = (
+        "\nThe texts here are alike throughout, or stand in many versions: look at what is found, and give a "
+        "--threshold where it is wrong"
+        if one.alike
+        else ""
+    )
+    return f"Threshold: cosine {one.value:.3f}, {why}{chance}{alike}"
 
 
-def _print_tables(found: Found, k: int) -> None:
-    shown = table("passage", "cosine", "differs in", "text or difference")
-    for group in found.groups[:k]:
+def _print_tables(found: Found) -> None:
+    columns = table("passage", "cosine", "differs in", "text or difference")
+    for group in found.groups:
         first = group.representative
-        shown.add_row(_named(first), "", "", _short(first.text))
+        columns.add_row(_named(first), "", "", _short(first.text))
         for one in group.copies:
             kinds = ", ".join(one.differences.kinds) if one.differences else ""
-            shown.add_row(f"  {_named(one)}", f"{one.cosine:.3f}", kinds, _difference(one))
+            columns.add_row(f"  {_named(one)}", f"{one.cosine:.3f}", kinds, _difference(one))
+        _add_more(columns, group.more)
     if found.groups:
-        console().print(shown)
-    _say_more(len(found.groups), k)
+        console().print(columns)
+    _say_more(found.total, len(found.groups))
+
+
+def _add_more(columns: Table, more: int) -> None:
+    if more > 0:
+        columns.add_row(f"  and {more:,} more", "", "", "")
 
 
 def _named(one: Copy) -> str:
@@ -120,17 +140,17 @@ def _short(text: str) -> str:
     return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 1]}…"
 
 
-def _say_more(groups: int, k: int) -> None:
-    if groups > k:
-        click.echo(f"{groups - k:,} more groups: show them with -k {groups}, or --json")
+def _say_more(total: int, given: int) -> None:
+    if total > given > 0:
+        click.echo(f"{total - given:,} more groups: show them with -k {total}, or all with --json")
 
 
 def _counted(count: int, one: str, more: str = "") -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
-def _rows(found: Found, k: int | None) -> Iterator[Sequence[object]]:
-    for number, group in enumerate(found.groups[:k], start=1):
+def _rows(found: Found) -> Iterator[Sequence[object]]:
+    for number, group in enumerate(found.groups, start=1):
         for role, one in [("representative", group.representative), *(("copy", c) for c in group.copies)]:
             plain = asdict(one)
             plain |= {"group": number, "role": role}
@@ -140,6 +160,4 @@ def _rows(found: Found, k: int | None) -> Iterator[Sequence[object]]:
 
 def _print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in (columns, *rows):
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(row)
-        click.echo(line.getvalue(), nl=False)
+        click.echo(csv_line(row), nl=False)

@@ -6,7 +6,7 @@ import re
 from html import escape
 from pathlib import Path
 
-from searchkit.analysis.duplicates import Copy, Found, Group
+from searchkit.analysis.copies import Copy, Found, Group
 from searchkit.analysis.evidence import MOST_WORDS, opcodes
 from searchkit.cli.duplicate_lists import headline
 from searchkit.errors import UsageError
@@ -23,28 +23,38 @@ del { background: #f8514940; text-decoration: none; } ins { background: #2ea0435
 .kind { background: #d2992240; border-radius: 4px; padding: 0 .4em; }
 @media (max-width: 45rem) { .pair { grid-template-columns: 1fr; } }
 """
-_PIECES = re.compile(r"\s+|\S+")
+_PIECES = re.compile(r"\s*\S+|\s+")  # white space with its word: alone it is equal to all other
 
 
-def write(found: Found, k: int | None, path: Path) -> None:
-    """Write the first k groups, None for all. Raises: UsageError: the file cannot be written."""
+def require_folder(path: Path) -> None:
+    """Raise UsageError where no file can be written, before anything is looked for."""
+    if not path.absolute().parent.is_dir():
+        raise _not_written(path, "there is no such folder")
+
+
+def write(found: Found, path: Path) -> None:
+    """Write what is given of the groups. Raises: UsageError: the file cannot be written."""
     try:
-        path.write_text(report(found, k), encoding="utf-8", errors="replace")
+        path.write_text(report(found), encoding="utf-8", errors="replace")
     except OSError as error:
-        raise UsageError(
-            f"the report cannot be written to {path}: {error.strerror}",
-            remedy="name a file in a folder that you may write to: --html FILE",
-        ) from error
+        raise _not_written(path, error.strerror or "") from error
 
 
-def report(found: Found, k: int | None) -> str:
+def _not_written(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"the report cannot be written to {path}: {reason}",
+        remedy="name a file in a folder that you may write to: --html FILE",
+    )
+
+
+def report(found: Found) -> str:
     """The page. Everything that stands in a document is escaped."""
-    groups = found.groups[:k]
-    sections = "".join(_section(number, group) for number, group in enumerate(groups, start=1))
-    left = len(found.groups) - len(groups)
+    sections = "".join(_section(number, group) for number, group in enumerate(found.groups, start=1))
+    left = found.total - len(found.groups)
     more = f"<p>{left:,} more groups are left out.</p>" if left else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="generator" content="searchkit duplicates">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Duplicates in {escape(found.collection)}</title><style>{_STYLE}</style></head><body>"
         f"<h1>Duplicates in {escape(found.collection)}</h1>"
@@ -82,11 +92,16 @@ def _head(one: Copy, about: str, kinds: str) -> str:
 def _marked(first: str, second: str) -> tuple[str, str]:
     """Both texts, escaped, with the words marked that the other has not."""
     one, other = _PIECES.findall(first), _PIECES.findall(second)
-    if max(len(one), len(other)) > 2 * MOST_WORDS:  # words and the white space between them
+    if max(len(one), len(other)) > MOST_WORDS:
         return escape(first), escape(second)
     left, right = [], []
-    for same, a, b, c, d in opcodes(one, other):
-        before, after = escape("".join(one[a:b])), escape("".join(other[c:d]))
-        left.append(before if same or not before else f"<del>{before}</del>")
-        right.append(after if same or not after else f"<ins>{after}</ins>")
+    for same, a, b, c, d in opcodes([piece.strip() for piece in one], [piece.strip() for piece in other]):
+        left.append(_in(None if same else "del", "".join(one[a:b])))
+        right.append(_in(None if same else "ins", "".join(other[c:d])))
     return "".join(left), "".join(right)
+
+
+def _in(tag: str | None, text: str) -> str:
+    words = text.lstrip()
+    space = text[: len(text) - len(words)]
+    return space + (f"<{tag}>{escape(words)}</{tag}>" if tag and words else escape(words))

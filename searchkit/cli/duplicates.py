@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from searchkit.cli import options
+from searchkit.cli import options, progress
+from searchkit.cli.output import clean, print_json
 from searchkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from searchkit.analysis.duplicates import Found
+    from searchkit.analysis.copies import Found, Show
     from searchkit.analysis.overlap import FoundDocuments
     from searchkit.collection.library import Library
-    from searchkit.library.collections import StoredCollection
-    from searchkit.library.database import Database
+    from searchkit.records import Failure
 
-PAIR: dict[str, Any] = {"nargs": 2, "type": int, "multiple": True, "metavar": "A B"}
+# Passages are numbered by SQLite, whose numbers end there.
+PAIR: dict[str, Any] = {
+    "nargs": 2,
+    "type": click.IntRange(1, 2**63 - 1),
+    "multiple": True,
+    "metavar": "A B",
+}
+DECISIONS = ("accept", "reject", "undecide")
+BESIDE_DECISIONS = {*DECISIONS, "library", "wait", "form"}
+FAILURES_SHOWN = 20
 
 
-class Cosine(click.ParamType["float | None"]):
-    """'auto', handed on as None, or a number."""
-
-    name = "cosine"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | None:
-        """Read it; the number itself is judged where it is used."""
-        if value == "auto":
-            return None
-        try:
-            return float(str(value))
-        except ValueError:
-            self.fail(f"'{value}' is neither 'auto' nor a number", param, ctx)
+def cosine(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
+    """'auto', handed on as None, or a number, which is judged where it is used."""
+    if value == "auto":
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is neither 'auto' nor a number", context, parameter) from None
 
 
 @click.command("duplicates")
@@ -50,7 +54,7 @@ class Cosine(click.ParamType["float | None"]):
 )
 @click.option(
     "--threshold",
-    type=Cosine(),
+    callback=cosine,
     default="auto",
     metavar="auto|X",
     help="The cosine from which on two texts are duplicates.  [default: auto]",
@@ -67,7 +71,12 @@ class Cosine(click.ParamType["float | None"]):
     metavar="SHARE",
     help="Of documents: the share of one that the other must have, too.  [default: 0.5]",
 )
-@click.option("-k", type=click.IntRange(1), metavar="N", help="How many groups.  [default: all; a table: 20]")
+@click.option(
+    "-k",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many groups.  [default: all; a table: 20, with up to 10 copies of each]",
+)
 @click.option("--accept", **PAIR, help="Note that passages A and B are duplicates.")
 @click.option("--reject", **PAIR, help="Note that passages A and B are none.")
 @click.option("--undecide", **PAIR, help="Take back what was noted of A and B.")
@@ -79,14 +88,7 @@ class Cosine(click.ParamType["float | None"]):
 )
 @options.wait_option
 @options.library_option
-@click.option("--json", "form", flag_value="json", help="Print JSON for programs instead of text for people.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    help="csv: a line for each copy.  [default: table]",
-)
+@options.list_option("a line for each copy")
 def duplicates_command(
     library: Library,
     form: str,
@@ -94,13 +96,14 @@ def duplicates_command(
     html: Path | None,
     level: str,
     **asked: Any,
-) -> None:
-    """Find passages, or documents, that say the same: exactly, or nearly. No model is needed.
+) -> int:
+    """Find passages, or documents, that say the same: exactly, or nearly. Only --add needs the model.
 
     \b
     searchkit duplicates
     searchkit duplicates -c question-duplicates --threshold 0.9 --json
-    searchkit duplicates --level document --html duplicates.html
+    searchkit duplicates --level document
+    searchkit duplicates --html duplicates.html
     searchkit duplicates --against handbook-2023
     searchkit duplicates --add new-policy.docx
     searchkit duplicates --reject 12 57
@@ -114,30 +117,29 @@ def duplicates_command(
     """
     from searchkit.cli import duplicate_lists as printing
 
-    decided = [
-        (pair, same)
-        for name, same in (("accept", True), ("reject", False), ("undecide", None))
-        for pair in asked.pop(name)
-    ]
+    pairs = {name: asked.pop(name) for name in DECISIONS}
     wait = asked.pop("wait")
-    if decided:
-        _decide(library, decided, wait)
-        return
+    if any(pairs.values()):
+        _decide(library, pairs, wait, form)
+        return 0
+    show = printing.shown(k, whole=form != "table" or html is not None)
     if level == "document":
         _refuse_beside_documents(asked.pop("against"), asked.pop("add"), html)
-        printing.print_documents(_documents(library, **asked), form, k)
-        return
+        printing.print_documents(_documents(library, show, **asked), form)
+        return 0
     if asked.pop("contained") is not None:
         raise UsageError("--contained is about documents", remedy="add --level document")
-    found = _passages(library, **asked)
-    if html is None:
-        printing.print_passages(found, form, k)
-        return
-    from searchkit.cli.duplicate_report import write
+    if html is not None:
+        from searchkit.cli.duplicate_report import require_folder, write
 
-    write(found, k, html)
-    printing.print_passages(found, form, 0 if form == "table" else k)
-    click.echo(f"Wrote {html}", err=True)
+        require_folder(html)
+    found = _passages(library, show, **asked)
+    if html is not None:
+        write(found, html)
+        click.echo(f"Wrote {html}", err=True)
+    printing.print_passages(found, form, headline_only=html is not None)
+    _say_failures(found.failed)
+    return options.PARTLY_DONE if found.failed else 0
 
 
 def _refuse_beside_documents(against: str | None, add: Sequence[Path], html: Path | None) -> None:
@@ -149,79 +151,65 @@ def _refuse_beside_documents(against: str | None, add: Sequence[Path], html: Pat
 
 def _passages(
     library: Library,
+    show: Show,
+    *,
     collection: str | None,
     against: str | None,
     add: Sequence[Path],
     threshold: float | None,
 ) -> Found:
+    from searchkit.analysis import duplicates
+
     if add and against is not None:
         raise UsageError("--add and --against cannot be combined", remedy="name the collection with -c")
-    from searchkit.analysis.against import find_against
-    from searchkit.analysis.duplicates import find
-    from searchkit.collection.choosing import chosen_or_default
-    from searchkit.library.database import Database
-
-    with Database.read(library.folder) as db, db.one_state():
-        mine = chosen_or_default(db, collection)
-        if add:
-            return _new(db, library, mine, add, threshold)
-        if against is None:
-            return find(db, mine, threshold)
-        return find_against(db, mine, chosen_or_default(db, against), threshold)
-
-
-def _new(
-    db: Database, library: Library, mine: StoredCollection, paths: Sequence[Path], threshold: float | None
-) -> Found:
-    from searchkit.analysis.against import NewPassage, find_new
-    from searchkit.cli.output import clean
-    from searchkit.records import place_in_words
-
-    read = library.unstored(paths, mine)
-    for failure in read.failures:
-        click.echo(f"Not read: {clean(failure.document)}: {clean(failure.reason)}", err=True)
-    passages = [
-        NewPassage(name, name + place_in_words(kind, one.place), one.text, one.embedded_text)
-        for name, kind, one in read.passages
-    ]
-    return find_new(db, mine, passages, read.vectors, threshold)
+    if add:
+        return duplicates.duplicates_of_files(library, add, collection, threshold=threshold, show=show)
+    if against is not None:
+        return duplicates.duplicates_against(library, against, collection, threshold=threshold, show=show)
+    with progress.share("comparing") as on_share:
+        return duplicates.duplicates(library, collection, threshold=threshold, show=show, on_share=on_share)
 
 
 def _documents(
-    library: Library, collection: str | None, threshold: float | None, contained: float | None
+    library: Library, show: Show, *, collection: str | None, threshold: float | None, contained: float | None
 ) -> FoundDocuments:
-    from searchkit.analysis.overlap import CONTAINED, find_documents
-    from searchkit.collection.choosing import chosen_or_default
-    from searchkit.library.database import Database
+    from searchkit.analysis.duplicates import duplicate_documents
+    from searchkit.analysis.overlap import CONTAINED
 
-    with Database.read(library.folder) as db, db.one_state():
-        least = CONTAINED if contained is None else contained
-        return find_documents(db, chosen_or_default(db, collection), threshold, least)
+    least = CONTAINED if contained is None else contained
+    with progress.share("comparing") as on_share:
+        return duplicate_documents(
+            library, collection, threshold=threshold, contained=least, show=show, on_share=on_share
+        )
 
 
-def _decide(library: Library, decided: Sequence[tuple[tuple[int, int], bool | None]], wait: float) -> None:
-    from searchkit.library import duplicates as store
-    from searchkit.library.database import Database
+def _decide(library: Library, pairs: dict[str, Any], wait: float, form: str) -> None:
+    from searchkit.analysis.duplicates import decide
 
-    Database.read(library.folder).close()  # says so when there is no Library, instead of making one
-    patience = options.patience(wait)
-    with Database.write(library.folder, wait_s=patience.wait_s, on_wait=patience.on_wait) as db:
-        hashes = {}
-        for passage_id in {one for pair, _ in decided for one in pair}:
-            if (text := store.text_of_passage(db, passage_id)) is None:
-                raise UsageError(
-                    f"there is no passage {passage_id}; nothing was noted",
-                    remedy="take the numbers from: searchkit duplicates; an edited passage has a new one",
-                )
-            hashes[passage_id] = text
-        for (a, b), _ in decided:
-            if hashes[a] == hashes[b]:
-                raise UsageError(
-                    f"passages {a} and {b} have the same text; nothing was noted",
-                    remedy="name two passages of a group that are not marked as exact",
-                )
-        with db.transaction() as tx:
-            changed = [store.decide(tx, hashes[a], hashes[b], same) for (a, b), same in decided]
+    context = click.get_current_context()
+    beside = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in BESIDE_DECISIONS
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if beside or form == "csv":
+        raise UsageError(
+            f"{', '.join(beside) or '--format csv'} says nothing of a decision; nothing was noted",
+            remedy="decide first, without it, and ask again then",
+        )
+    made = decide(library, **pairs, patience=options.patience(wait))
+    if form == "json":
+        print_json({"decisions": [asdict(one) for one in made]})
+        return
     known = {True: "duplicates", False: "no duplicates", None: "undecided"}
-    for ((a, b), same), new in zip(decided, changed, strict=True):
-        click.echo(f"{a} and {b} are {known[same]}" + ("" if new else ", as they were before"))
+    for one in made:
+        as_before = "" if one.changed else ", as they were before"
+        click.echo(f"{one.first} and {one.second} are {known[one.same]}{as_before}")
+
+
+def _say_failures(failed: Sequence[Failure]) -> None:
+    for one in failed[:FAILURES_SHOWN]:
+        click.echo(f"Not read: {clean(one.document)}: {clean(one.reason)}", err=True)
+    if len(failed) > FAILURES_SHOWN:
+        click.echo(f"and {len(failed) - FAILURES_SHOWN} more; see all with --json", err=True)

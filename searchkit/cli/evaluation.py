@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchkit.cli import options, output
-from searchkit.cli.progress import counting
+from searchkit.cli.progress import steps
 from searchkit.errors import UsageError
 from searchkit.settings import DEFAULT_MODEL
 
@@ -126,7 +126,7 @@ def run_command(
         again=asked["again"],
     )
     embedder = open_embedder(model, precision=precision, max_tokens=max_tokens)
-    with counting("evaluating") as on_task:
+    with steps("evaluating") as on_task:
         found = evaluate(embedder, chosen, wanted, on_task)
     _print(found, as_json, against)
     if html is not None or png is not None:

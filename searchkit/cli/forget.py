@@ -33,8 +33,12 @@ def forget_command(
     The file itself is never touched. It is left out by later runs, under another name too, until you name it:
     searchkit index FILE. Of a table, single rows can be forgotten; one that is edited later comes back.
 
+    The clusters of its collections are deleted, for their names are words of texts; searchkit cluster makes
+    them again.
+
     Texts that other documents hold as well stay. Killed at any moment, the next command that writes goes on.
-    What the file system, the disk or a backup keeps of former files is beyond searchkit's reach.
+    What the file system, the disk or a backup keeps of former files is beyond searchkit's reach. Pages and
+    reports already written, by searchkit map or duplicates --html, keep the texts that they show.
 
     \b
     searchkit forget hr/leave.md
@@ -70,7 +74,21 @@ def _print(done: Forgotten) -> None:
         click.echo(f"Nothing is held of '{done.document}' any more.")
     if done.shared:
         click.echo(f"  {done.shared:,} of the passages are also held by other documents: their text stays.")
+    if done.classifiers:
+        names = ", ".join(output.clean(name) for name in done.classifiers)
+        click.echo(
+            f"  Deleted classifiers trained from what is gone: {names}; train them anew with: "
+            "searchkit classify train"
+        )
+    for name in done.clusters:
+        click.echo(
+            f"  The clusters of {name} are deleted, for they were made of it; make them again: "
+            f"searchkit cluster -c {name}"
+        )
     proof = done.proof
     searched = f"{proof.files:,} files, {proof.bytes / 1e6:,.1f} MB, for {proof.pieces:,} pieces of it"
     but = f" but {proof.elsewhere:,} that other documents hold, too" if proof.elsewhere else ""
     click.echo(f"  Searched {searched}: none is left{but}.")
+    click.echo(
+        "  Pages and reports written before (searchkit map, duplicates --html) keep their texts: delete them."
+    )

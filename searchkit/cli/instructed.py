@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searchkit.cli import output
+from searchkit.cli import output, progress
 
 if TYPE_CHECKING:
     from searchkit.analysis.instructed import Comparison, Side
@@ -22,14 +22,12 @@ def print_comparison(library: Library, collection: str | None, sentence: str, fo
     """Embed the passages under another Instruction, cluster them, and print how the two agree."""
     from searchkit.analysis import instructed
 
-    with library.reading(collection) as (db, chosen):
-        stored = instructed.gathered(db, chosen)
-    click.echo(f"Embedding {len(stored.texts):,} passages under the other instruction.", err=True)
-    found = instructed.compare(stored, library.embedder(stored.collection), sentence)
+    with progress.steps() as on_progress:
+        found = instructed.compare(library, sentence, collection=collection, on_progress=on_progress)
     if not found.trained:
         click.echo(
-            f"Note: {stored.collection.model} was not made for instructions; "
-            "the text stands before each passage as it is.",
+            f"Note: {found.model} was not made for instructions; "
+            f"each passage was read after {found.instruction!r}.",
             err=True,
         )
     if form == "csv":
@@ -54,6 +52,8 @@ def _print_table(found: Comparison) -> None:
     out = output.console()
     out.print(Text(f"v-measure {found.v_measure:.3f}, adjusted Rand {found.adjusted_rand:.3f}", style="bold"))
     out.print(Text("1 where both part the passages alike; 0 where one says nothing of the other\n"))
+    if found.left_out:
+        out.print(Text(f"{found.left_out:,} passages in none of the stored clusters were left out\n"))
     out.print(Text(f"Clusters under {found.instruction!r}:"))
     _print_sides(found.instructed)
     out.print(Text("Passages that the largest clusters share; stored ones down, instructed ones across:"))

@@ -87,8 +87,13 @@ def remove_command(collection: str, source: Path | None, yes: bool, wait: float,
         if not click.confirm(f"Remove {what} ({info.counts.passages:,} passages in all) from the Library?"):
             click.echo("Nothing was removed.")
             return 1
+    trained = library.trained_from(collection)
     files = library.remove(collection, source=source, patience=options.patience(wait))
     click.echo(f"Removed {what}: {files:,} files. The files themselves were not touched.")
+    left = library.trained_from(collection) if source else []
+    if gone := [name for name in trained if name not in left]:
+        names = ", ".join(output.clean(name) for name in gone)
+        click.echo(f"The classifiers that were trained from it went with it: {names}.")
     click.echo("Traces stay in the Library until their place is used again; erase them: searchkit forget")
     return 0
 

@@ -21,6 +21,8 @@ COMMANDS = {
     "similar": ("searchkit.cli.similar", "Find the documents that are most like one."),
     "duplicates": ("searchkit.cli.duplicates", "Find passages or documents that say the same."),
     "cluster": ("searchkit.cli.cluster", "Group the passages of a collection, and name the groups."),
+    "classify": ("searchkit.cli.classify", "Train classifiers from labelled texts, and ask them."),
+    "map": ("searchkit.cli.map", "Draw the passages of a collection as a map, one page of HTML."),
     "shell": ("searchkit.cli.shell", "Ask one question after another; the model is loaded once."),
     "collections": ("searchkit.cli.library", "List the collections of the Library."),
     "show": ("searchkit.cli.library", "Show a collection: profile, model, recipe, sources, counts."),

@@ -248,6 +248,25 @@ def format_option(command: Command) -> Command:
     return option(command)
 
 
+def list_option(csv: str) -> Callable[[Command], Command]:
+    """--format and --json for what is no list of hits, handed on as `form`. csv: what its lines are."""
+
+    def decorated(command: Command) -> Command:
+        command = click.option(
+            "--format",
+            "form",
+            type=click.Choice(["table", "json", "csv"]),
+            default="table",
+            help=f"csv: {csv}.  [default: table]",
+        )(command)
+        option: Callable[[Command], Command] = click.option(
+            "--json", "form", flag_value="json", help="Print JSON for programs instead of text for people."
+        )
+        return option(command)
+
+    return decorated
+
+
 def json_option(command: Command) -> Command:
     """--json, handed on as `as_json`."""
     option: Callable[[Command], Command] = click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 WIDTH_WITHOUT_TERMINAL = 110
 FAILURES_SHOWN = 20
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet calculates begins so
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def print_json(value: Any) -> None:
@@ -58,10 +61,15 @@ def table(*columns: str) -> Table:
 
 
 def csv_line(row: Sequence[object]) -> str:
-    """A line of CSV, its end included."""
+    """A line of CSV, its end included. Texts that a spreadsheet would calculate begin with an apostrophe."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(row)
+    csv.writer(line, lineterminator="\n").writerow([_inert(one) for one in row])
     return line.getvalue()
+
+
+def _inert(cell: object) -> object:
+    calculated = isinstance(cell, str) and cell.startswith(FORMULA) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if calculated else cell
 
 
 def index_report_json(report: IndexReport) -> dict[str, Any]:

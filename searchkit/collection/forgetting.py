@@ -31,7 +31,7 @@ from searchkit.errors import (
     UsageError,
     near_names,
 )
-from searchkit.library import clusters, forgotten, fulltext, lock, vectors
+from searchkit.library import classifiers, clusters, forgotten, fulltext, lock, vectors
 from searchkit.library import collections as catalogue
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import BUSY_MS, Database, temporary_folder
@@ -71,13 +71,18 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What `forget` did. `shared` of the passages have a text that other Documents hold, too: it stays."""
+    """What `forget` did. `shared` of the passages have a text that other Documents hold, too: it stays.
+
+    clusters: Collections whose clusters were deleted, for their names are words of what was forgotten.
+    """
 
     document: str
     collections: tuple[str, ...]
     documents: int
     passages: int
     shared: int
+    clusters: tuple[str, ...]  # Collections whose clusters went with it
+    classifiers: tuple[str, ...]  # that were trained from what is gone
     proof: Proof
     took_s: float
 
@@ -148,6 +153,8 @@ def forget(
     started = time.perf_counter()
     files = look_up(db, document, collection) if document is not None else []
     _require_space(db)
+    trained = classifiers.names(db)
+    clustered = clusters.clustered(db)
     erased = begin(db, files, everywhere=collection is None) if files else NOTHING
     proof = finish(db, wait_s)
     return Forgotten(
@@ -156,6 +163,8 @@ def forget(
         documents=erased.documents,
         passages=erased.passages,
         shared=erased.shared,
+        clusters=tuple(name for name in clustered if name not in clusters.clustered(db)),
+        classifiers=tuple(sorted({*trained} - {*classifiers.names(db)})),
         proof=proof,
         took_s=round(time.perf_counter() - started, 3),
     )
@@ -183,6 +192,7 @@ def finish(db: Database, wait_s: float) -> Proof:
         raise LibraryBusy(f"another process holds {left[0]} open, an old snapshot", remedy=AGAIN)
     with db.transaction() as tx:
         clusters.delete_outdated(tx)
+        classifiers.delete_outdated(tx)
         fulltext.optimize(tx)
     _require_space(db)
     db.rows("VACUUM")

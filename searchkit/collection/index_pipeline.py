@@ -67,6 +67,7 @@ class Tally:
     truncated: int = 0
     border_merges: int = 0
     failed: list[Failure] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from searchkit.library import collections as catalogue
 from searchkit.library import forgotten
 from searchkit.library.database import Database
 from searchkit.library.forgotten import Marks
+from searchkit.library.traces import hashed
 from searchkit.paths import escape_name, names_of, places
 from searchkit.records import SourceFile
 
@@ -63,7 +64,7 @@ class LeftOut:
         if (texts := self._texts_of.get((root, file.name))) is None:
             texts = self._marks.within(places(root, file.name, self._real))
             self._texts_of = {(root, file.name): texts}  # files come one after the other
-        if not texts or forgotten.hashed(self._marks.key, text_hash) not in texts:
+        if not texts or hashed(self._marks.key, text_hash) not in texts:
             return True
         self._passages += 1
         return False

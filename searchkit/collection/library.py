@@ -255,6 +255,7 @@ class Library:
         Returns: how many files it had.
         """
         from searchkit.collection import sources
+        from searchkit.library import classifiers
 
         Database.read(self.folder).close()
         with self._write(patience) as db:
@@ -267,10 +268,18 @@ class Library:
                 else:
                     catalogue.remove_source(tx, chosen.collection_id, gone[0].source_id)
                 store.collect_garbage(tx, chosen.collection_id)
+                classifiers.delete_outdated(tx, chosen.collection_id)
             if source is not None:
                 recovery.publish_if_due(db, chosen)
             recovery.sweep(db)
             return sum(one.files for one in gone)
+
+    def trained_from(self, collection: str) -> list[str]:
+        """The names of the classifiers trained from a Collection, which go when it is removed."""
+        from searchkit.library import classifiers
+
+        with self.reading(collection) as (db, chosen):
+            return classifiers.names_of(db, chosen.collection_id)
 
     def held(self, document: str, *, collection: str | None = None) -> tuple[tuple[str, ...], int]:
         """Which Collections hold a Document or file, and how many passages of it.
@@ -310,10 +319,12 @@ class Library:
         Returns: problems, none when all is well.
         """
         from searchkit.collection import forgetting
+        from searchkit.library import classifiers
 
         with Database.read(self.folder) as db, db.one_state():
             chosen = [named(db, collection)] if collection else catalogue.collections(db)
             found = db.problems() + fulltext.problems(db) + forgetting.problems(db)
+            found += classifiers.problems(db)
             for one in chosen:
                 found += recovery.problems(db, one)
             return found
@@ -355,9 +366,15 @@ class Library:
         """A Collection's model, open, in the precision of its vectors. Raises: ModelError."""
         return self._models.embedder(collection.model, collection.recipe.get("precision"))
 
-    def model(self, name: str) -> Embedder:
-        """Any model, open, in the precision that suits. Raises: ModelNotFound, ModelError."""
-        return self._models.embedder(name, None)
+    def opened(self, model: str, space: str | None) -> Embedder:
+        """A model, its vectors of this precision class, None for any. Raises: ModelNotFound, ModelError."""
+        return self._models.embedder(model, space)
+
+    @contextmanager
+    def written(self, *, patience: Patience = NO_PATIENCE) -> Iterator[Database]:
+        """The database with its lock, made where there is none; closed afterwards. Raises: LibraryBusy."""
+        with self._write(patience) as db:
+            yield db
 
     def unstored(self, paths: Sequence[str | Path], collection: StoredCollection) -> Unstored:
         """Read, cut and embed files as for a Collection; nothing is stored. Raises: as read_unstored."""

@@ -90,6 +90,8 @@ class Run:
         files = self._left_out.sifted(root, found.files, stored)
         plan = make_plan(files, stored, sha256_of, unseen=unseen)
         pipeline.tally.failed += found.failures
+        if found.own:
+            pipeline.tally.notices.append(f"left out {sources.own_pages(found.own)}")
         pipeline.carry_out(source_id, plan, self._left_out.takes_of(root))
 
     def _finish(self, pipeline: IndexPipeline, started: float, notices: tuple[str, ...] = ()) -> IndexReport:
@@ -99,7 +101,7 @@ class Run:
         self._calibrate()
         recovery.sweep(self.db)
         tally = pipeline.tally
-        notices = self.notices + notices + self._left_out.notices()
+        notices = self.notices + notices + self._left_out.notices() + tuple(tally.notices)
         if tally.border_merges:
             notices += (
                 f"in {tally.border_merges:,} texts the end of the Instruction melts into one token with the "

@@ -12,6 +12,7 @@ from searchkit.library.collections import StoredSource
 from searchkit.settings import expanded
 
 KINDS_SHOWN = 5  # of files that no loader reads
+PAGES_SHOWN = 5
 
 
 def absolute(paths: Sequence[str | Path]) -> list[Path]:
@@ -82,9 +83,20 @@ def require_files(root: Path, found: Discovery) -> None:
     """Raise UsageError when nothing under `root` can be read as a document."""
     if found.files or found.failures:
         return
+    if found.own:
+        raise UsageError(
+            f"{root} holds no document, only {own_pages(found.own)}", remedy="name a folder with documents"
+        )
     kinds = sorted(found.skipped.items(), key=lambda kind: -kind[1])[:KINDS_SHOWN]
     seen = ", ".join(f"{n} × {suffix or 'no suffix'}" for suffix, n in kinds)
     raise UsageError(
         f"{root} holds no document" + (f", only files of other kinds ({seen})" if seen else ": it is empty"),
         remedy="name a folder with documents; .gitignore and .searchkitignore may hide them",
     )
+
+
+def own_pages(names: Sequence[str]) -> str:
+    """Pages that searchkit wrote, in a few words."""
+    more = f" and {len(names) - PAGES_SHOWN:,} more" if len(names) > PAGES_SHOWN else ""
+    what = "a page that searchkit wrote" if len(names) == 1 else "pages that searchkit wrote"
+    return f"{what}: {', '.join(names[:PAGES_SHOWN])}{more}"

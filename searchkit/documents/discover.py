@@ -1,4 +1,7 @@
-"""Which files a source holds: names, sizes and times in a fixed order; opens no document."""
+"""Which files a source holds: names, sizes and times in a fixed order.
+
+Opens no document; of HTML it reads the beginning, for the pages that searchkit itself wrote are none.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,10 @@ from searchkit.records import Failure, SourceFile
 
 # A folder that holds such a file is a Library, no source.
 LIBRARY_FILE, DATABASE_MARK = "library.db", b"SQLite format 3\0"
+# In the first bytes of a page that searchkit wrote. It holds texts of documents, which would be found twice,
+# and would come back after the documents were forgotten.
+OWN_PAGE, OWN_PAGE_BYTES = b'<meta name="generator" content="searchkit ', 1024
+PAGES = (".html", ".htm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +36,16 @@ class Discovery:
     # Suffix -> files not read.
     skipped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     ignored: int = 0  # files and folders left out by rules
+    own: tuple[str, ...] = ()  # pages that searchkit wrote, by name: left out
 
 
 def discover(root: Path, *, exclude: Sequence[Path] = ()) -> Discovery:
     """Return the readable files under `root`, which may be a single file; it is then taken whatever it is.
 
     Left out are hidden files, what `ignore.py` lists, what .gitignore and .searchkitignore files in and
-    below `root` name, Libraries, and the folders and files of `exclude`. Links are followed where they
-    stay in `root`; a file or folder reached twice counts once, under its own name if it has one.
+    below `root` name, Libraries, pages that searchkit wrote, and the folders and files of `exclude`. Links
+    are followed where they stay in `root`; a file or folder reached twice counts once, under its own name if
+    it has one.
 
     Raises: UsageError: `root` does not exist or cannot be listed.
     """
@@ -107,6 +116,7 @@ class _Walk:
         self._failures: list[Failure] = []
         self._skipped: Counter[str] = Counter()
         self._ignored = 0
+        self._own: list[str] = []
         self._links: list[tuple[str, str, Rules | None]] = []  # path, name, rules where the link stands
         self._folders_seen: set[tuple[int, int]] = set()
         self._supported: dict[str, bool] = {}
@@ -123,6 +133,7 @@ class _Walk:
             failures=tuple(sorted(self._failures, key=lambda failure: failure.document)),
             skipped=MappingProxyType(dict(sorted(self._skipped.items()))),
             ignored=self._ignored,
+            own=tuple(sorted(self._own)),
         )
 
     def _descend(self, path: str, name: str, rules: Rules | None) -> None:
@@ -204,6 +215,9 @@ class _Walk:
             self._skipped[PurePosixPath(name).suffix.lower()] += 1
             return
         name = escape_name(name if os.sep == "/" else name.replace(os.sep, "/"))
+        if name.lower().endswith(PAGES) and _is_own_page(path):
+            self._own.append(name)
+            return
         self._files.append(
             SourceFile(path=Path(path), name=name, size=status.st_size, mtime_ns=status.st_mtime_ns)
         )
@@ -224,3 +238,11 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 def _is_library(folder: str) -> bool:
     with open(os.path.join(folder, LIBRARY_FILE), "rb") as file:
         return file.read(len(DATABASE_MARK)) == DATABASE_MARK
+
+
+def _is_own_page(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return OWN_PAGE in file.read(OWN_PAGE_BYTES)
+    except OSError:
+        return False  # whoever reads it will say why

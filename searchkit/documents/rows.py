@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from searchkit.documents.assemble import json_value, one_line
 from searchkit.documents.decode import find_encoding, without_surrogates
@@ -41,6 +41,18 @@ def load_csv(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
     Rows that cannot be read go to `options.on_failure`, so does a quote that is not closed; the lines
     below it are then rows of their own.
     """
+    losses = _Losses(source, options)
+    for number, lines, fields, alone in csv_rows(source, options, losses):
+        if _says_something(fields):
+            losses.loaded += 1
+            yield _row(source, number, lines, fields, alone=alone)
+    losses.close("rows under its line of column names")
+
+
+def csv_rows(
+    source: SourceFile, options: LoadOptions, losses: Losses
+) -> Iterator[tuple[int, tuple[int, int], dict[str, JsonValue], bool]]:
+    """Yield each row's number, first and last line, cells by column, and whether there is one column only."""
     with _open(source) as file:
         start = file.read(SNIFFED_CHARACTERS)
         declared = _SEPARATOR.match(start)  # Excel's own line, no row
@@ -57,16 +69,12 @@ def load_csv(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
         )
         names = _column_names(columns)
         reader.columns = len(columns)
-        losses = _Losses(source, options)
         for number, lines, row in _numbered(reader, losses):
             fields: dict[str, JsonValue] = {}
             for index, cell in enumerate(row):
                 if cell.strip():
                     fields[names[index] if index < len(names) else f"column {index + 1}"] = cell.strip()
-            if _says_something(fields):
-                losses.loaded += 1
-                yield _row(source, number, lines, fields, alone=len(names) == 1)
-        losses.close("rows under its line of column names")
+            yield number, lines, fields, len(names) == 1
 
 
 def load_jsonl(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
@@ -75,6 +83,16 @@ def load_jsonl(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
     Lines that are not JSON go to `options.on_failure`.
     """
     losses = _Losses(source, options)
+    for number, line, value in json_rows(source, options, losses):
+        fields = _flatten(value)
+        if _says_something(fields):
+            losses.loaded += 1
+            yield _row(source, number, (line, line), fields, alone=not isinstance(value, dict))
+    losses.close("lines of JSON")
+
+
+def json_rows(source: SourceFile, options: LoadOptions, losses: Losses) -> Iterator[tuple[int, int, Any]]:
+    """Yield the number, the line and the value of each line that is not empty."""
     number = 0
     with _open(source) as file:
         for place, line in enumerate(file, 1):
@@ -85,20 +103,23 @@ def load_jsonl(source: SourceFile, options: LoadOptions) -> Iterator[Document]:
                 losses.add(
                     number,
                     f"holds {len(line):,} characters, at most {options.limits.row_characters:,} are read",
+                    place,
                 )
                 continue
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                losses.add(
-                    number, f"is not JSON: {error if isinstance(error, ValueError) else 'nested too deeply'}"
-                )
+                reason = error if isinstance(error, ValueError) else "nested too deeply"
+                losses.add(number, f"is not JSON: {reason}", place)
                 continue
-            fields = _flatten(value)
-            if _says_something(fields):
-                losses.loaded += 1
-                yield _row(source, number, (place, place), fields, alone=not isinstance(value, dict))
-    losses.close("lines of JSON")
+            yield number, place, value
+
+
+class Losses(Protocol):
+    """Takes note of rows that cannot be read."""
+
+    def add(self, number: int, reason: str, line: int | None = None) -> None:
+        """Note row `number`, on `line` where that is known."""
 
 
 class _Losses:
@@ -109,7 +130,7 @@ class _Losses:
         self._report = options.on_failure
         self.loaded = self.lost = 0
 
-    def add(self, number: int, reason: str) -> None:
+    def add(self, number: int, reason: str, line: int | None = None) -> None:
         """Report row `number`, unless too many have been already."""
         self.lost += 1
         if self.lost <= LISTED_FAILURES:
@@ -216,7 +237,7 @@ class _OpenQuote(Exception):
                     yield number, row
 
 
-def _numbered(reader: _Reader, losses: _Losses) -> Iterator[tuple[int, tuple[int, int], list[str]]]:
+def _numbered(reader: _Reader, losses: Losses) -> Iterator[tuple[int, tuple[int, int], list[str]]]:
     """Yield rows with their numbers from 1, their first and their last line.
 
     One that the reader cannot take is reported and left out.

@@ -158,7 +158,7 @@ def diff_collections(
 def _party(library: Library, collection: StoredCollection, wanted: Wanted, side: int) -> _Party:
     asked, model = wanted.profiles[side], wanted.models[side]
     profile = Profile.from_dict(collection.profile) if asked is None else Profile.load(asked)
-    embedder = library.embedder(collection) if model is None else library.model(model)
+    embedder = library.embedder(collection) if model is None else library.opened(model, None)
     name = profile.name if wanted.profiles[0] != wanted.profiles[1] else ""
     if wanted.models[0] != wanted.models[1]:
         name = f"{name} with {embedder.model}" if name else embedder.model

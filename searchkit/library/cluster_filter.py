@@ -11,7 +11,7 @@ from searchkit.errors import FilterInvalid, near_names
 from searchkit.library import clusters
 from searchkit.library.clusters import OUTLIERS, StoredCluster
 from searchkit.library.database import Database
-from searchkit.library.filter_grammar import Comparison
+from searchkit.library.filter_grammar import Comparison, fold
 
 SHOWN = 40  # names in an error
 
@@ -35,7 +35,7 @@ def passages_meant(db: Database, collection_id: int, part: Comparison) -> Int64V
     wanted: set[int] = set()
     outliers = False
     for value in part.values:
-        text = value.text.strip().casefold()
+        text = fold(value.text.strip()) or ""
         fitting = [one.number for one in run.clusters if _FITS[part.operator](text, one)]
         if part.operator == "=" and not fitting:
             if text != OUTLIERS:
@@ -47,7 +47,7 @@ def passages_meant(db: Database, collection_id: int, part: Comparison) -> Int64V
 
 def _unknown(text: str, run: clusters.StoredRun) -> FilterInvalid:
     names = [one.name for one in run.clusters]
-    holders = [one.name for one in run.clusters if _FITS["has"](text.casefold(), one)]
+    holders = [one.name for one in run.clusters if _FITS["has"](fold(text) or "", one)]
     hint = f"'{text}' is a word of: {', '.join(holders)} (cluster has '{text}'); " if holders else ""
     return FilterInvalid(
         f"there is no cluster '{text}'{near_names(text, names)}",
@@ -57,9 +57,9 @@ def _unknown(text: str, run: clusters.StoredRun) -> FilterInvalid:
 
 _FITS: Mapping[str, Callable[[str, StoredCluster], bool]] = MappingProxyType(
     {
-        "=": lambda text, one: text in (one.name.casefold(), str(one.number)),
-        "has": lambda text, one: text in (word.casefold() for word in one.words),
-        "contains": lambda text, one: text in one.name.casefold(),
-        "glob": lambda text, one: fnmatch.fnmatchcase(one.name.casefold(), text),
+        "=": lambda text, one: text in (fold(one.name), str(one.number)),
+        "has": lambda text, one: text in map(fold, one.words),
+        "contains": lambda text, one: text in (fold(one.name) or ""),
+        "glob": lambda text, one: fnmatch.fnmatchcase(fold(one.name) or "", text),
     }
 )

@@ -19,6 +19,7 @@ from searchkit.library.vectors import CollectionVectors
 
 OUTLIERS = "outliers"  # what a filter calls the passages that are like none of their cluster
 NO_CLUSTER = 0  # a number that no cluster has
+AUTO = "auto"  # what was asked for where it was no number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class StoredCluster:
     words: tuple[str, ...]  # that tell it from the others, the most telling first
     theme: int  # clusters of one theme are near to each other; from 1
     theme_words: tuple[str, ...]
-    floor: float  # cosine to the centroid below which a passage is an outlier
+    floor: float  # cosine to the centroid below which a passage is an outlier; in an open run, in no cluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +39,17 @@ class StoredRun:
     """How the clusters of a Collection were made. centroids: (clusters, dim) float32, of length 1."""
 
     method: str
-    asked: str  # 'auto' or a number
+    asked: str  # AUTO or a number
     passages: int  # that there were then
     last_passage_id: int
+    least: int  # passages of a cluster
     study: Sequence[Mapping[str, Any]]  # what was measured of each number of clusters tried
     clusters: tuple[StoredCluster, ...]
     centroids: Float32Matrix
 
     @property
     def open(self) -> bool:
-        """Whether a passage may belong to no cluster at all."""
+        """Whether a passage may belong to no cluster at all: to the nearest, or to none below its floor."""
         return self.method == "hdbscan"
 
 
@@ -69,14 +71,15 @@ def put(tx: Transaction, collection_id: int, run: StoredRun, found: Assignments)
     """Replace the clusters of a Collection."""
     delete(tx, collection_id)
     tx.run(
-        """INSERT INTO cluster_runs (collection_id, method, asked, passages, last_passage_id, study)
-           VALUES (?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO cluster_runs (collection_id, method, asked, passages, last_passage_id, least, study)
+           VALUES (?, ?, ?, ?, ?, ?, ?)""",
         (
             collection_id,
             run.method,
             run.asked,
             run.passages,
             run.last_passage_id,
+            run.least,
             json.dumps([dict(one) for one in run.study]),
         ),
     )
@@ -123,10 +126,21 @@ def delete_outdated(tx: Transaction) -> None:
             delete(tx, collection_id)
 
 
+def clustered(db: Database) -> list[str]:
+    """Names of the Collections that have clusters, sorted."""
+    return [
+        row[0]
+        for row in db.rows(
+            "SELECT name FROM cluster_runs JOIN collections USING (collection_id) ORDER BY name"
+        )
+    ]
+
+
 def stored(db: Database, collection_id: int) -> StoredRun | None:
     """The Collection's clusters, or None where none were made."""
     row = db.row(
-        "SELECT method, asked, passages, last_passage_id, study FROM cluster_runs WHERE collection_id = ?",
+        """SELECT method, asked, passages, last_passage_id, least, study FROM cluster_runs
+           WHERE collection_id = ?""",
         (collection_id,),
     )
     if row is None:
@@ -141,7 +155,8 @@ def stored(db: Database, collection_id: int) -> StoredRun | None:
         asked=row[1],
         passages=row[2],
         last_passage_id=row[3],
-        study=json.loads(row[4]),
+        least=row[4],
+        study=json.loads(row[5]),
         clusters=tuple(
             StoredCluster(
                 number=number,

@@ -1,19 +1,22 @@
-"""Which passages share a text, and what a person decided about two texts: are they the same or not?
+"""Which passages have the same text, and what a person decided about two texts: are they the same or not?
 
-A decision belongs to the two texts, not to their places: it holds wherever they stand, and still when they
-were indexed again. Kept are hashes under the Library's key: of a text that was forgotten nothing comes back.
+The body of a text is what stands in the document, without the title and headings that are put before it where
+it is embedded. A decision belongs to two bodies, not to their places: it holds wherever they stand, and still
+when they were indexed again. Kept are hashes under the Library's key: no word can be read from them, and who
+has the Library can confirm a text that he guesses. They go when one of the texts is forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from searchkit.arrays import Int64Vector
 from searchkit.library.database import Database, Transaction
-from searchkit.library.forgotten import hashed
+from searchkit.library.traces import hashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,32 @@ def placed(db: Database, collection_id: int) -> Placed:
     return Placed(table[:, 0], table[:, 1], table[:, 2])
 
 
-def text_of_passage(db: Database, passage_id: int) -> bytes | None:
-    """The hash of a passage's text; None where there is no such passage."""
-    row = db.row("SELECT hash FROM passages JOIN texts USING (text_id) WHERE passage_id = ?", (passage_id,))
-    return None if row is None else bytes(row[0])
+def body_hash(text: str) -> bytes:
+    """SHA-256 of a body."""
+    return hashlib.sha256(text.encode("utf-8")).digest()
+
+
+def bodies(db: Database, collection_id: int) -> dict[int, bytes]:
+    """The hash of the body of each text of a Collection, by text id."""
+    rows = db.scan(  # the address of a text without context is that hash
+        """SELECT text_id, hash, CASE context WHEN '' THEN NULL ELSE text END FROM texts
+           WHERE text_id IN (SELECT text_id FROM passages WHERE collection_id = ?)""",
+        (collection_id,),
+    )
+    return {text_id: bytes(known) if text is None else body_hash(text) for text_id, known, text in rows}
+
+
+def passage_texts(tx: Database | Transaction, passage_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """The Collection and the body of passages that there are, by id."""
+    found = {}
+    for passage_id in passage_ids:
+        for collection, text in tx.rows(
+            """SELECT c.name, t.text FROM passages p JOIN texts t USING (text_id)
+               JOIN collections c USING (collection_id) WHERE p.passage_id = ?""",
+            (passage_id,),
+        ):
+            found[passage_id] = collection, text
+    return found
 
 
 # -------------------------------------------------------------------- decisions
@@ -47,16 +72,13 @@ def text_of_passage(db: Database, passage_id: int) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Pairs of text ids, the smaller first, and whether the two are the same."""
+    """Pairs of hashes of bodies, the smaller first, and whether the two are the same."""
 
-    pairs: Mapping[tuple[int, int], bool]
-
-    def __bool__(self) -> bool:
-        return bool(self.pairs)
+    pairs: Mapping[tuple[bytes, bytes], bool]
 
 
 def decide(tx: Transaction, first: bytes, second: bytes, same: bool | None) -> bool:
-    """Note that the texts of two hashes are the same or not; None takes back what was noted.
+    """Note that the bodies of two hashes are the same or not; None takes back what was noted.
 
     Returns: whether that changed anything.
     """
@@ -73,23 +95,28 @@ def decide(tx: Transaction, first: bytes, second: bytes, same: bool | None) -> b
     )
 
 
-def decisions(db: Database, text_ids: Sequence[int]) -> Decisions:
-    """What was decided about pairs of these texts."""
+def decisions(db: Database, hashes: Iterable[bytes]) -> Decisions:
+    """What was decided about pairs of these bodies."""
     decided = db.rows("SELECT first, second, same FROM duplicate_decisions")
     if not decided:
         return Decisions({})
     key = db.rows("SELECT key FROM forgotten_key")[0][0]
     wanted = {mark for row in decided for mark in row[:2]}
-    ids = {}
-    for text_id, text_hash in db.rows_among(
-        "SELECT text_id, hash FROM texts WHERE text_id IN ({})", text_ids
-    ):
-        if (mark := hashed(key, text_hash)) in wanted:
-            ids[mark] = text_id
+    body = {mark: one for one in hashes if (mark := hashed(key, one)) in wanted}
     return Decisions(
         {
-            (min(ids[first], ids[second]), max(ids[first], ids[second])): bool(same)
+            (min(body[first], body[second]), max(body[first], body[second])): bool(same)
             for first, second, same in decided
-            if first in ids and second in ids
+            if first in body and second in body
         }
     )
+
+
+def forget(tx: Transaction, text_id: int, text: str) -> None:
+    """Delete what was decided about the body of a text that is about to go, if no other text has it."""
+    key = tx.rows("SELECT key FROM forgotten_key")[0][0]
+    mark = hashed(key, body_hash(text))
+    if not tx.rows("SELECT 1 FROM duplicate_decisions WHERE ? IN (first, second) LIMIT 1", (mark,)):
+        return  # as nearly always: looking for the text reads all of them
+    if not tx.rows("SELECT 1 FROM texts WHERE text = ? AND text_id <> ? LIMIT 1", (text, text_id)):
+        tx.run("DELETE FROM duplicate_decisions WHERE ? IN (first, second)", (mark,))

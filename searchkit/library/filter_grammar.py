@@ -15,6 +15,7 @@ Words of the grammar are recognised in any case; a quote within quotes is double
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -35,6 +36,11 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _SYNONYMS = {"<>": "!=", "==": "="}
+
+
+def fold(value: object) -> str | None:
+    """A value as text, in the form in which filters compare texts; None of None."""
+    return None if value is None else unicodedata.normalize("NFKC", str(value)).casefold()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from searchkit.arrays import Int64Vector
 from searchkit.errors import FilterInvalid, near_names
 from searchkit.library.cluster_filter import passages_meant
 from searchkit.library.database import Database
-from searchkit.library.filter_grammar import All, AnyOf, Comparison, Filter, Not, Value
+from searchkit.library.filter_grammar import All, AnyOf, Comparison, Filter, Not, Value, fold
 
 TEXT, NUMBER, TIME, KIND, METADATA, DATED = "text", "number", "time", "kind", "metadata", "dated metadata"
 CLUSTER = "cluster"  # searchkit's own where a Collection has clusters, else a field like any other
@@ -82,7 +81,10 @@ def allowed_passages(db: Database, collection_id: int, wanted: Filter, *, now: f
     for name, (function, arguments) in _FUNCTIONS.items():
         db.define(name, function, arguments)
     made = _Condition(
-        now, [collection_id], partial(_keys, db, collection_id), partial(passages_meant, db, collection_id)
+        now,
+        [collection_id],
+        partial(metadata_keys, db, collection_id),
+        partial(passages_meant, db, collection_id),
     )
     sql = made.of(wanted)
     rows = db.scan(f"SELECT p.passage_id {_PASSAGES} AND {sql}", made.parameters)
@@ -91,7 +93,7 @@ def allowed_passages(db: Database, collection_id: int, wanted: Filter, *, now: f
     return found
 
 
-def _keys(db: Database, collection_id: int, name: str) -> Sequence[str]:
+def metadata_keys(db: Database, collection_id: int, name: str) -> Sequence[str]:
     """Names in the metadata that are `name` but for case. Raises: FilterInvalid: there is none."""
     if name.isascii():  # SQLite can tell by itself, and need not look through all when it is there
         has_key = f"""SELECT 1 {_DOCUMENTS} AND EXISTS (
@@ -215,11 +217,6 @@ def _joined(word: str, parts: Sequence[str]) -> str:
 
 
 # -------------------------------------------------------------------- values
-
-
-def fold(value: object) -> str | None:
-    """A value as text, in the form in which texts are compared."""
-    return None if value is None else unicodedata.normalize("NFKC", str(value)).casefold()
 
 
 def as_number(value: object) -> float | None:

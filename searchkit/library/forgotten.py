@@ -6,18 +6,17 @@ a word is kept. Whoever has the Library can confirm a name that he guesses, and 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from searchkit.library import clusters
+from searchkit.library import classifiers, clusters, duplicates
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library.database import Database, Row, Transaction
-from searchkit.library.traces import Sample, Traces
+from searchkit.library.traces import Sample, Traces, hashed
 from searchkit.library.words import words
 from searchkit.paths import escape_name, names_of, path_of, places, unescape_name
 
@@ -83,11 +82,6 @@ class Marks:
         """Keyed hashes of the texts of a file that were forgotten."""
         none: frozenset[bytes] = frozenset()
         return none.union(*(self.texts.get(hashed(self.key, place), none) for place in places))
-
-
-def hashed(key: bytes, value: bytes) -> bytes:
-    """The keyed hash that stands for a place, a size, a content or a text."""
-    return hashlib.blake2b(value, key=key, digest_size=16).digest()
 
 
 def _of_size(key: bytes, size: int) -> bytes:
@@ -186,6 +180,7 @@ def erase(tx: Transaction, files: Sequence[Held], *, everywhere: bool) -> Erased
                 sample.add(value)
     marks = [mark for one in files for mark in _marks(tx, key, one)]
     for collection_id in sorted({one.collection_id for one in files}):
+        classifiers.delete_of(tx, collection_id)
         clusters.delete(tx, collection_id)  # a name may be a word of the text, a centroid be its vector
     for one in files:
         if one.whole:
@@ -287,6 +282,7 @@ def _erase_texts(tx: Transaction, text_ids: Iterable[int], sample: Sample) -> in
             said = _long_words(f"{context} {text}")
             for value in (context, text, *(word[:LONGEST_WORD] for word in said)):  # such words are ASCII
                 sample.add(value.encode())
+            duplicates.forget(tx, text_id, text)
         for (vector,) in tx.rows("SELECT vector FROM vectors WHERE text_id = ?", (text_id,)):
             sample.add(vector)
         for table in ("vectors", "loose_texts", "texts"):

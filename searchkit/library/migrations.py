@@ -124,7 +124,7 @@ def m007_duplicate_decisions(tables: Tables) -> None:
     """Which two texts a person called the same, or not."""
     tables.execute(
         """CREATE TABLE duplicate_decisions (
-             first  BLOB    NOT NULL,          -- keyed hashes of the hashes of two texts, the smaller first
+             first  BLOB    NOT NULL,          -- keyed hashes of the bodies of two texts, the smaller first
              second BLOB    NOT NULL,
              same   INTEGER NOT NULL,          -- 1: they are duplicates, 0: they are not
              PRIMARY KEY (first, second)
@@ -141,6 +141,7 @@ def m008_clusters(tables: Tables) -> None:
              asked           TEXT    NOT NULL,  -- 'auto' or a number
              passages        INTEGER NOT NULL,  -- that were clustered
              last_passage_id INTEGER NOT NULL,  -- passages above it came later
+             least           INTEGER NOT NULL,  -- passages of a cluster
              study           TEXT    NOT NULL   -- JSON: what was measured of each number of clusters tried
            )"""
     )
@@ -166,6 +167,33 @@ def m008_clusters(tables: Tables) -> None:
     )
 
 
+def m009_classifiers(tables: Tables) -> None:
+    """What tells labelled texts apart, and which vectors it reads."""
+    tables.execute(
+        """CREATE TABLE classifiers (
+             classifier_id   INTEGER PRIMARY KEY,
+             name            TEXT    NOT NULL UNIQUE,
+             collection_id   INTEGER REFERENCES collections ON DELETE CASCADE,  -- NULL: trained from a file
+             passages        INTEGER NOT NULL,  -- that the Collection had then
+             last_passage_id INTEGER NOT NULL,
+             names           TEXT    NOT NULL,  -- JSON list: of its Documents' metadata; empty: their kind
+             last_document_id INTEGER NOT NULL,
+             labels          BLOB    NOT NULL,  -- hash of the labels of its Documents up to that one
+             origin          TEXT    NOT NULL,  -- for people
+             profile         TEXT    NOT NULL,  -- JSON of the whole Profile
+             model           TEXT    NOT NULL,
+             recipe          TEXT    NOT NULL,  -- JSON, as recipes.fields, whose rows may go
+             dim             INTEGER NOT NULL,
+             classes         TEXT    NOT NULL,  -- JSON list
+             decision        TEXT    NOT NULL,  -- JSON: temperature, floor, threshold, precision
+             figures         TEXT    NOT NULL,  -- JSON: what was measured; no text
+             weights         BLOB    NOT NULL,  -- classes x dim float64, little-endian
+             intercepts      BLOB    NOT NULL,  -- classes float64
+             means           BLOB    NOT NULL   -- classes x dim float32
+           )"""
+    )
+
+
 MIGRATIONS = (
     m001_first_schema,
     m002_snapshots_are_tuned,
@@ -175,6 +203,7 @@ MIGRATIONS = (
     m006_calibrations,
     m007_duplicate_decisions,
     m008_clusters,
+    m009_classifiers,
 )
 KNOWN = tuple(step.__name__ for step in MIGRATIONS)
 

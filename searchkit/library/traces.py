@@ -29,6 +29,11 @@ _PIECE = np.dtype([("anchor", "<u4"), ("length", "u1"), ("check", "<u8")])
 _SEEN_BITS = 20
 
 
+def hashed(key: bytes, value: bytes) -> bytes:
+    """The keyed hash that stands for a place, a size, a content or a text."""
+    return hashlib.blake2b(value, key=key, digest_size=16).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Traces:
     """Fingerprints of pieces. key: secret of the Library; pieces: (n,) of anchor, length and check."""

@@ -23,6 +23,24 @@ from searchkit.analysis.evidence import MOST_WORDS, Change, evidence, summary
         ("a note of an annotation", "a noted annotation", ()),  # 'not' within words is none
         ("may be seen", "might be seen", ()),  # a month's name alone is none
         ("the 2 cats", "2 cats the", ()),
+        ("Sony DSC-W120", "Sony DSC-W130", ("numbers",)),  # products differ in the middle of a word
+        ("one H100", "one H200", ("numbers",)),
+        ("Windows Server2019", "Windows Server2022", ("numbers",)),
+        ("at -5 degrees", "at 5 degrees", ("numbers",)),
+        ("pages 3-5", "pages 3 to 5", ()),  # no minus
+        ("faiss 1.15.11", "faiss 1.15.12", ("versions",)),
+        ("2.13.10", "2.13.12", ("versions",)),
+        ("python3.11.7", "python3.11.8", ("versions",)),
+        ("1.500.000 euros", "1.600.000 euros", ("numbers",)),
+        ("due 31.01.2024", "due 30.01.2024", ("dates",)),
+        ("due 1/31/24", "due 2/28/24", ("dates",)),
+        ("30 separate items", "60 separate items", ("numbers",)),
+        ("a decrease 30 percent", "a decrease 60 percent", ("numbers",)),
+        ("2 junior posts", "3 junior posts", ("numbers",)),
+        ("mark 30", "mark 31", ("numbers",)),
+        ("on 2 Sept. 2024", "on 3 Sept. 2024", ("dates",)),
+        ("in May 2023", "in June 2023", ("dates",)),
+        ("60 march on", "70 march on", ("numbers",)),
     ],
 )
 def test_kinds_of_differences(first, second, kinds):

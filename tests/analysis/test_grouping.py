@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from searchkit.analysis.grouping import Pairs, stars
+from searchkit.analysis.grouping import Pairs, Stars, stars
 
 
 def pairs(*found):
@@ -42,6 +42,38 @@ def test_two_groups_become_one_around_either_representative():
 
 def test_of_equals_the_first_stands_for_the_pair():
     assert grouped((4, 7, 0.9), (2, 9, 0.9)) == [[2, 9], [4, 7]]
+
+
+def test_the_first_stands_however_large_the_other_group_is():
+    """Of Documents the longest: two short ones that are equal join first, and both are parts of it."""
+    found = [(1, 2, 1.0), (0, 1, 0.8), (0, 2, 0.8)]
+    assert grouped(*found, first_stands=True) == [[0, 1, 2]]
+
+
+def test_another_stands_where_not_all_pass_with_the_first():
+    assert grouped((1, 2, 1.0), (0, 1, 0.8), first_stands=True) == [[1, 0, 2]]
+
+
+def test_groups_grow_by_pairs_that_are_found_later():
+    found = [(0, 1, 0.99), (2, 3, 0.98), (0, 2, 0.9), (0, 3, 0.9)]
+    growing = Stars(belongs_by(found))
+    assert growing.join(pairs(*found[:2])) and growing.groups() == [[0, 1], [2, 3]]
+    assert growing.follows(3) and not growing.follows(2) and not growing.follows(9)
+    assert growing.join(pairs(found[2])) and growing.groups() == [[0, 1, 2, 3]]
+    assert not growing.join(pairs(found[3]))
+
+
+def test_what_did_not_pass_is_not_asked_again():
+    """Two large groups are near to each other by thousands of pairs."""
+    found = [(0, 1, 0.99), (2, 3, 0.98), (0, 2, 0.9), (1, 3, 0.9), (0, 3, 0.8), (1, 2, 0.7)]
+    near, asked = belongs_by(found[:4]), []
+
+    def belongs(leader, rows):
+        asked.append(leader)
+        return near(leader, rows)
+
+    assert stars(pairs(*found), belongs) == [[0, 1], [3, 2]]
+    assert asked == [0, 3, 0, 3]
 
 
 def test_nothing_gives_no_groups():

@@ -75,14 +75,65 @@ def test_a_partition_agrees_with_itself(numbers):
 @pytest.mark.parametrize("k", [3, 8, 20])
 def test_the_number_of_blobs_is_found(k):
     vectors, _ = blobs(k, 600 // k)
-    tried = choosing.study(vectors, seed=0)
-    assert 1 / choosing.STEP <= choosing.choose(tried) / k <= choosing.STEP
+    found, tried = choosing.chosen(vectors, seed=0)
+    assert 1 / choosing.STEP <= found / k <= choosing.STEP and found in [one.k for one in tried]
 
 
 def test_what_is_all_alike_is_one_cluster():
     vectors = np.tile(blobs(1, 1)[0], (40, 1))
-    assert choosing.choose(choosing.study(vectors, seed=0)) == 1
-    assert choosing.choose(choosing.study(vectors[:2], seed=0)) == 1
+    assert choosing.chosen(vectors, seed=0)[0] == 1
+    assert choosing.chosen(vectors[:2], seed=0) == (1, [])
+
+
+def cloud(n, dim=DIM, *, seed=0, stretched=False):
+    """Directions without clusters, about one of them; stretched: longer in some dimensions than in others."""
+    random = np.random.default_rng(seed)
+    spread = np.geomspace(1, 0.05, dim) if stretched else np.full(dim, 0.3)
+    return directions((random.normal(size=dim) + spread * random.normal(size=(n, dim))).astype(np.float32))
+
+
+@pytest.mark.parametrize("n", [40, 250])
+@pytest.mark.parametrize("stretched", [False, True])
+def test_where_nothing_stands_apart_there_is_one_cluster(n, stretched):
+    for seed in range(3):
+        assert choosing.chosen(cloud(n, seed=seed, stretched=stretched), seed=seed)[0] == 1
+
+
+def test_what_stands_apart_by_chance_only_is_said_in_the_study():
+    vectors, _ = blobs(5, 60)
+    found, tried = choosing.chosen(vectors, seed=0)
+    (asked,) = [one for one in tried if one.of_cloud is not None]
+    assert asked.k == found == 5 and asked.of_cloud < asked.separation - 0.2
+
+
+@pytest.mark.parametrize("n", [20, 900])  # fewer than dimensions, and more
+def test_a_cloud_has_the_shape_of_the_vectors(n):
+    vectors = cloud(n, stretched=True)
+    centred = vectors - vectors.mean(axis=0)
+    root = choosing._root(centred)
+    np.testing.assert_allclose(root.T @ root, centred.T @ centred / n, atol=1e-6)
+
+
+def test_progress_is_told_for_each_number_tried():
+    told = []
+    _, tried = choosing.chosen(blobs(3, 20)[0], seed=0, on_progress=lambda *now: told.append(now))
+    assert told == [(place, len(tried)) for place in range(len(tried))]
+
+
+@pytest.mark.parametrize(
+    ("separation", "of_cloud", "passages", "apart"),
+    [
+        (0.244, 0.220, 2_888, True),  # 3 % less is left than in a cloud
+        (0.235, 0.220, 2_888, False),
+        (0.32, 0.22, 40, False),  # 15 %: among so few that is chance
+        (0.34, 0.22, 40, True),
+        (0.08, 0.10, 10**6, False),
+        (1.0, 0.9, 12, True),
+    ],
+)
+def test_more_is_needed_of_few_passages_than_of_many(separation, of_cloud, passages, apart):
+    one = choosing.Tried(k=2, separation=separation, stability=1.0, of_cloud=of_cloud)
+    assert choosing.stands_apart(one, passages) is apart
 
 
 def test_numbers_tried_grow_by_a_quarter_and_leave_each_cluster_enough():
@@ -107,6 +158,45 @@ def test_hdbscan_of_a_sample_takes_in_the_others(monkeypatch):
     assert inside.mean() > 0.9 and adjusted_rand(found.numbers[inside], true[inside]) == 1
 
 
+def test_what_hdbscan_left_out_and_what_comes_later_follow_one_rule():
+    """Every vector is in the nearest cluster or below its floor, and most are as HDBSCAN itself has them."""
+    vectors, _ = blobs(4, 40, spread=0.12)
+    mixed = np.concatenate([vectors, cloud(60, seed=3)])
+    found = density.hdbscan(mixed, seed=0)
+    near, cosines = kmeans.nearest(mixed, found.centroids)
+    assert (found.numbers == np.where(cosines >= found.floors[near], near, -1)).all()
+    itself = density._dense(mixed, density.least_size(len(mixed)))
+    assert ((itself >= 0) == (found.numbers >= 0)).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("cosines", "inside", "expected"),
+    [
+        ([0.9, 0.8, 0.7], [True, True, True], 0.7),
+        ([0.9, 0.8, 0.7], [True, True, False], 0.8),
+        ([0.9, 0.8, 0.7, 0.6], [True, False, True, False], 0.7),  # one error either way: the larger cluster
+        ([0.9, 0.8, 0.7, 0.6], [True, False, False, True], 0.9),
+        ([0.9, 0.9, 0.9], [True, False, False], 0.9),  # it has a member, whatever that costs
+        ([0.9], [False], np.inf),
+    ],
+)
+def test_a_floor_judges_as_few_as_possible_otherwise(cosines, inside, expected):
+    floor = density._floor(np.array(cosines, dtype=np.float32), np.array(inside))
+    assert floor == pytest.approx(expected, abs=1e-5) and floor <= np.float32(expected)
+
+
+@pytest.mark.parametrize(("count", "clusters"), [(4, 0), (5, 1), (40, 1)])
+def test_copies_are_one_dense_cluster_if_they_are_enough(count, clusters):
+    found = density.hdbscan(np.tile(blobs(1, 1)[0], (count, 1)), seed=0)
+    assert len(found.centroids) == len(found.floors) == clusters
+    assert set(found.numbers.tolist()) == {clusters - 1}
+
+
+def test_the_smallest_dense_cluster_can_be_asked_for():
+    vectors = np.concatenate([blobs(3, 30, spread=0.03)[0], blobs(1, 8, spread=0.03, seed=5)[0]])
+    assert [len(density.hdbscan(vectors, seed=0, least=least).centroids) for least in (5, 12)] == [4, 3]
+
+
 def test_hdbscan_of_few_or_of_noise_may_find_nothing():
     few = density.hdbscan(blobs(2, 3)[0], seed=0)
     assert (few.numbers == -1).all() and few.centroids.shape == (0, DIM)
@@ -120,6 +210,7 @@ def test_the_fewest_clusters_of_those_that_stand_about_as_well_apart_are_chosen(
     assert choosing.choose([tried(2, 0.30), tried(8, 0.390), tried(10, 0.40)]) == 10
     assert choosing.choose([tried(2, 0.30), tried(8, 0.396, 0.39), tried(10, 0.40)]) == 10
     assert choosing.choose([tried(2, 0.0), tried(3, -0.1)]) == choosing.choose([]) == 1
+    assert choosing.choose([tried(2, 0.3, 0.18), tried(3, 0.2, 0.13)]) == 1  # no seed finds them again
 
 
 def test_noise_stands_the_less_apart_the_more_clusters_it_is_cut_into():

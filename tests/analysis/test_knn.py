@@ -51,7 +51,7 @@ def test_lists_find_every_near_copy_and_most_of_the_others(monkeypatch):
 
 @pytest.mark.parametrize("exact_rows", [100, 10_000])
 def test_rows_of_one_matrix_are_found_in_another(monkeypatch, exact_rows):
-    monkeypatch.setattr(knn, "EXACT_ROWS", exact_rows)
+    monkeypatch.setattr(knn, "compares_all", lambda queries, base: base <= exact_rows)
     base = with_copies(1_200)
     near = knn.neighbours_among(base[5:25], base, 2)
     assert near.rows[:, 0].tolist() == list(range(5, 25))
@@ -73,9 +73,24 @@ def test_equal_rows_are_neighbours_and_none_is_its_own(monkeypatch):
     assert all(row not in found for row, found in enumerate(near.rows.tolist()))
 
 
-def test_a_row_without_numbers_is_near_to_nothing():
-    vectors = rows(50)
-    vectors[7] = np.nan
-    near = knn.neighbours(vectors, 3)
-    assert near.rows[7].tolist() == [-1, -1, -1]
-    assert 7 not in near.rows and np.isfinite(near.cosines).all()
+@pytest.mark.parametrize(
+    ("queries", "base", "all_of_them"),
+    [
+        (8_192, 8_192, True),
+        (200_000, 200_000, False),
+        (1, 200_000, True),  # one small file against a large collection makes no lists
+        (1_900, 200_000, True),
+        (2_100, 200_000, False),
+        (20_000, 1_000_000, False),
+    ],
+)
+def test_lists_are_made_where_they_cost_less_than_comparing_all(queries, base, all_of_them):
+    assert knn.compares_all(queries, base) is all_of_them
+
+
+def test_one_query_makes_no_lists_and_misses_nothing(monkeypatch):
+    monkeypatch.setattr(knn, "EXACT_ROWS", 1_000)
+    monkeypatch.setattr(knn, "_by_lists", None)
+    base = rows(4_000)
+    near = knn.neighbours_among(base[7:8], base, 3)
+    assert near.rows.tolist() == all_compared(base[7:8], base, 3, itself=False)[0].tolist()

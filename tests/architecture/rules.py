@@ -47,6 +47,9 @@ OWNERS: dict[str, set[str]] = {
     "semantic_text_splitter": {"documents"},
     "scipy": {"evaluation"},
     "sklearn": {"analysis", "evaluation"},
+    "openTSNE": {"analysis"},
+    "umap": {"analysis"},
+    "matplotlib": {"analysis", "evaluation"},
 }
 IMPORTED_BY_ONE_FILE = {"faiss", "onnx", "onnxruntime"}
 

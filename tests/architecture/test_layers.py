@@ -22,7 +22,9 @@ PACKAGE = REPOSITORY / "searchkit"
 HEAVY = {
     "faiss",
     "kreuzberg",
+    "matplotlib",
     "onnxruntime",
+    "openTSNE",
     "scipy",
     "sentence_transformers",
     "sklearn",

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import sys
 
 import pytest
 
+from searchkit.cli import progress
 from tests.collection.conftest import write
 
 LEAVE = "Parental leave lasts fourteen weeks at full pay, case {}\n"
@@ -42,6 +44,17 @@ def test_csv_has_a_line_for_each_passage(indexed):
     assert rows[0]["text"] and rows[0]["outlier"] == "0"
 
 
+def test_progress_is_shown_on_a_terminal_only(monkeypatch, capfd):
+    with progress.steps() as show:
+        assert show is None
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress.steps() as show:
+        show("reading words", 1, 4)
+    out, err = capfd.readouterr()
+    assert out == "" and "reading words" in err
+
+
 def test_a_query_is_kept_to_a_cluster(indexed):
     made = json.loads(indexed("cluster", "--k", "2", "--json")[1])
     name = made["clusters"][0]["name"]
@@ -55,6 +68,45 @@ def test_hdbscan_that_finds_nothing_says_so(searchkit, docs):
     searchkit("index", docs)
     code, out, _ = searchkit("cluster", "--method", "hdbscan")
     assert code == 0 and "No passages lie close enough together" in out and "2 outliers" in out
+    code, out, err = searchkit("cluster", "--method", "hdbscan", "--format", "csv")
+    assert code == 0 and "No passages lie close enough together" in err
+    assert [row["cluster"] for row in csv.DictReader(io.StringIO(out))] == ["0", "0"]
+
+
+def test_where_nothing_stands_apart_that_is_said(searchkit, docs):
+    searchkit("index", docs)
+    code, out, _ = searchkit("cluster")
+    assert code == 0 and "No clusters stand apart: the passages are one." in out
+    assert json.loads(searchkit("cluster", "--show", "--json")[1])["notices"] == [
+        "No clusters stand apart: the passages are one. --k N parts them all the same."
+    ]
+
+
+def test_themes_stand_above_their_clusters(indexed):
+    """Each once, with all of its clusters below each other; in JSON by number."""
+    made = json.loads(indexed("cluster", "--k", "9", "--json")[1])
+    assert [one["theme"] for one in made["themes"]] == [1, 2, 3]
+    numbers = [number for one in made["themes"] for number in one["clusters"]]
+    assert sorted(numbers) == list(range(1, 10))
+    for theme in made["themes"]:
+        own = [one for one in made["clusters"] if one["number"] in theme["clusters"]]
+        assert {one["theme"] for one in own} == {theme["theme"]}
+        assert sum(one["passages"] for one in own) == theme["passages"]
+    rows = indexed("cluster", "--show")[1]
+    assert rows.split()[0] == "theme"
+    for theme in made["themes"]:
+        assert f"({theme['passages']})" in rows
+
+
+def test_what_came_since_is_said_with_the_command_that_helps(indexed, tmp_path):
+    indexed("cluster", "--method", "hdbscan")
+    for number in range(2):
+        write(tmp_path / "docs" / f"odd{number}.txt", "Quantum chromodynamics binds quarks")
+    write(tmp_path / "docs" / "leave9.txt", LEAVE.format(9))
+    indexed("index")
+    out = " ".join(indexed("cluster", "--show")[1].split())
+    assert "3 came since: 1 joined the nearest, 2 none" in out
+    assert "make them again: searchkit cluster -c company-docs" in out
 
 
 @pytest.mark.parametrize(
@@ -66,6 +118,10 @@ def test_hdbscan_that_finds_nothing_says_so(searchkit, docs):
         (["--k", "2", "--method", "hdbscan"], "finds the number of clusters itself"),
         (["--show"], "searchkit cluster -c company-docs"),
         (["--show", "--k", "2"], "--show makes no clusters"),
+        (["--show", "--min-size", "9"], "--min-size says how they are made"),
+        (["--min-size", "9"], "--method hdbscan"),
+        (["--min-size", "1", "--method", "hdbscan"], "ask for 2 or more"),
+        (["--min-size", "13", "--method", "hdbscan"], "ask for 6 or less"),
         (["--by-instruction", "x", "--seed", "1"], "--by-instruction makes no clusters"),
         (["--by-instruction", "x", "--show"], "leave out one of them"),
         (["--by-instruction", "x"], "searchkit cluster -c company-docs"),
@@ -82,9 +138,13 @@ def test_the_command_prints_the_comparison(searchkit, docs, form):
     searchkit("index", docs)
     searchkit("cluster", "--k", "2")
     code, out, err = searchkit("cluster", "--by-instruction", "Represent the mood: ", "--format", form)
-    assert code == 0 and "Embedding 2 passages" in err
+    assert (code, err) == (0, "")
     if form == "json":
         found = json.loads(out)
-        assert found["adjusted_rand"] == 1 and found["shared"] in ([[1, 0], [0, 1]], [[0, 1], [1, 0]])
+        assert (
+            found["left_out"] == 0
+            and found["adjusted_rand"] == 1
+            and found["shared"] in ([[1, 0], [0, 1]], [[0, 1], [1, 0]])
+        )
     else:
         assert ("v-measure 1.000" if form == "table" else "cluster,name,instructed") in out

@@ -11,6 +11,7 @@ def test_it_says_what_it_did_and_what_it_searched(searchkit, docs):
     assert (code, err) == (0, "")
     assert "Forgot 'hr/leave.md': 1 documents, 1 passages in company-docs." in out
     assert "pieces of it: none is left" in out
+    assert "reports written before (searchkit map, duplicates --html) keep their texts" in out
     code, _, err = searchkit("index")
     assert code == 0 and "1 file is left out, for it was forgotten (hr/leave.md)" in err
     code, out, _ = searchkit("forget", "hr/leave.md", "--yes")
@@ -24,9 +25,32 @@ def test_json_has_the_promised_form(searchkit, docs):
     code, out, _ = searchkit("forget", "laptop.md", "--yes", "--json")
     done = json.loads(out)
     assert code == 0
-    assert list(done) == ["document", "collections", "documents", "passages", "shared", "proof", "took_s"]
+    told = [
+        "document",
+        "collections",
+        "documents",
+        "passages",
+        "shared",
+        "clusters",
+        "classifiers",
+        "proof",
+        "took_s",
+    ]
+    assert list(done) == told
     assert list(done["proof"]) == ["files", "bytes", "pieces", "elsewhere", "snapshots"]
     assert (done["collections"], done["passages"], done["shared"]) == (["company-docs"], 1, 1)
+
+
+def test_clusters_that_go_with_a_document_are_named(searchkit, docs):
+    assert "clusters" in " ".join(searchkit("forget", "--help")[1].split())
+    searchkit("index", docs)
+    searchkit("cluster")
+    _, out, _ = searchkit("forget", "laptop.md", "--yes")
+    assert "The clusters of company-docs are deleted" in out and "searchkit cluster -c company-docs" in out
+    searchkit("cluster")
+    done = json.loads(searchkit("forget", "hr/leave.md", "--yes", "--json")[1])
+    assert done["clusters"] == ["company-docs"]
+    assert "clusters" not in searchkit("forget")[1]
 
 
 def test_nobody_there_to_confirm_is_an_error(searchkit, docs):

@@ -20,6 +20,7 @@ from tests.processes import all_end
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "transformers", "faiss", "kreuzberg", "onnxruntime", "sklearn", "scipy", "rich.table"}
+HEAVY |= {"openTSNE", "matplotlib"}
 
 
 @pytest.fixture
@@ -193,6 +194,16 @@ def test_a_run_without_changes_loads_neither_models_nor_indexes(library_folder, 
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert json.loads(done.stdout)["unchanged"] == 1
     assert done.stderr.split()[0] == "0" and not HEAVY & set(done.stderr.split())
+
+
+def test_a_query_loads_nothing_of_what_is_said_of_whole_collections():
+    """Without a filter it needs neither filters nor classifiers, duplicates, clusters or maps."""
+    code = "import sys, searchkit.cli.query, searchkit.collection.library; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    stores = {f"searchkit.library.{name}" for name in ("filters", "classifiers", "clusters", "duplicates")}
+    assert done.returncode == 0 and not stores & loaded
+    assert not [name for name in loaded if name.startswith("searchkit.analysis")]
 
 
 def test_an_undecodable_file_name_is_indexed_and_shown(process, library_folder, tmp_path):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from searchkit.cli.output import csv_line
 from tests.collection.conftest import write
 
 
@@ -162,3 +163,14 @@ def test_what_judged_again_is_named(indexed):
     assert code == 2 and "nothing says by what" in err
     code, _, err = indexed("query", "gauge", "--rerank-profile", "company-docs")
     assert code == 0 and err.startswith("Note: under profile 'company-docs'")
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        *(("=1+1", "'=1+1"), ("+cmd", "'+cmd"), ("- a list", "'- a list"), ("@name", "'@name")),
+        *(("\tx", "'\tx"), ("-3.5", "-3.5"), ("+1e6", "+1e6"), (-3.5, "-3.5"), ("a=1", "a=1"), ("", '""')),
+    ],
+)
+def test_a_text_that_a_spreadsheet_would_calculate_is_written_as_text(cell, written):
+    assert csv_line([cell]) == f"{written}\n"

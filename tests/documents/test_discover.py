@@ -39,6 +39,18 @@ def test_a_single_file_is_taken_whatever_its_kind(tmp_path):
     assert names(discover(tmp_path / "plan.xyz")) == ["plan.xyz"]
 
 
+@pytest.mark.parametrize("name", ["map.html", "MAP.HTM"])
+def test_pages_that_searchkit_wrote_are_left_out(tmp_path, name):
+    """They hold texts of documents, which would be found twice; whoever names one wants it."""
+    page = '<!doctype html>\n<meta charset="utf-8">\n<meta name="generator" content="searchkit map">\nText'
+    put(tmp_path, name, text=page)
+    put(tmp_path, "other.html", text="<p>made with searchkit map</p>")
+    put(tmp_path, "notes.md", text=page)
+    found = discover(tmp_path)
+    assert names(found) == ["notes.md", "other.html"] and found.own == (name,)
+    assert names(discover(tmp_path / name)) == [name]
+
+
 def test_a_missing_root_is_the_callers_mistake(tmp_path):
     with pytest.raises(UsageError, match="cannot be found"):
         discover(tmp_path / "nowhere")
