@@ -30,6 +30,9 @@ COMMANDS = {
     "verify": ("searchkit.cli.library", "Check the database and the snapshots against each other."),
     "rebuild": ("searchkit.cli.library", "Write the snapshots anew from the stored vectors."),
     "eval": ("searchkit.cli.evaluation", "Measure how good a model and its instructions are."),
+    "tune": ("searchkit.cli.tuning", "Find the instruction that serves best, or none better."),
+    "robustness": ("searchkit.cli.variants", "Measure how much the wording of an instruction matters."),
+    "ablate": ("searchkit.cli.variants", "Measure how much of an instruction is needed."),
     "profiles": ("searchkit.cli.profiles", "List, show and make instruction profiles."),
     "models": ("searchkit.cli.models", "List model families, show how a model takes instructions."),
 }

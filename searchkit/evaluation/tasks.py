@@ -72,6 +72,15 @@ def task_at(path: Path, **wanted: Any) -> Task:
     return Task(name=name, kind=kind, path=path, **wanted)
 
 
+def named(targets: Sequence[Path], **wanted: Any) -> list[Task]:
+    """The Tasks of folders and files, and of suites among them. Raises: as task_at and suite do."""
+    return [
+        task
+        for target in targets
+        for task in (suite(target) if target.suffix == ".toml" else [task_at(target, **wanted)])
+    ]
+
+
 def suite(file: Path) -> list[Task]:
     """Read a suite. Raises: DataInvalid: a key or a type is wrong. UsageError: a path is not there."""
     try:
