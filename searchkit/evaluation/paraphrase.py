@@ -1,6 +1,6 @@
 """The same Instruction in other words, by rules: no model, no network, the same words for the same seed.
 
-What is kept is the meaning, the names in it, and the very last characters: a family was trained with them.
+What is kept is the meaning, the names in it, and how it ends: a family was trained to read that.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _WORD = re.compile(r"\w")
 def paraphrases(text: str, n: int, seed: int = 0) -> list[str]:
     """Up to n different paraphrases of an Instruction, none of them the Instruction itself; [] of none.
 
-    Fewer where the rules know no more. What follows the last letter (': ', a line break) stays as it is.
+    Fewer where the rules know no more. The end (': ', further lines) stays as it is.
     """
     body, tail = _parted(text)
     if not body or n <= 0:
@@ -70,8 +70,10 @@ def paraphrases(text: str, n: int, seed: int = 0) -> list[str]:
 
 
 def _parted(text: str) -> tuple[str, str]:
-    letters = [one.end() for one in _WORD.finditer(text)]
-    return (text[: letters[-1]], text[letters[-1] :]) if letters else ("", text)
+    """What is said, and how it ends: the marks and blanks behind it, and all further lines."""
+    first = text.split("\n", 1)[0]
+    body = first.rstrip(" \t:;,.!?")
+    return (body, text[len(body) :]) if _WORD.search(body) else ("", text)
 
 
 def _choices(body: str) -> list[Sequence[str]]:
