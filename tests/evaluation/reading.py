@@ -51,7 +51,7 @@ class ReadingEmbedder:
         pass
 
     def fingerprint(self) -> dict[str, str]:
-        return {"weights": f"reading-{self.seed}"}
+        return {"weights": f"reading-{self.seed}-{self.noise}-{self.good}"}
 
 
 def write(path: Path, rows: Sequence[dict]) -> Path:
