@@ -82,6 +82,11 @@ def clustering() -> str:
     return _each("clustering", quality.clustering)
 
 
+def instructions() -> str:
+    """What instructions do to the embedded default."""
+    return _each("instructions", quality.instructions)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", quality.reranking)
@@ -313,8 +318,8 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, reranking, similar, clustering, sample_corpus, refresh,
-        refresh_many, pipeline, growth, vector_search,
+        query_latency, hybrid, relevance, reranking, similar, clustering, instructions, sample_corpus,
+        refresh, refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip
 
