@@ -73,8 +73,12 @@ class Tuned:
     @property
     def verdict(self) -> str:
         """In one line."""
-        if self.winner is None:
+        told = [one for one in self.compared if one.p < selection.SIGNIFICANT]
+        if self.winner is None and not told:
             return "no significant difference: keep the default"
+        if self.winner is None:
+            which = "all that were compared" if len(told) == len(self.compared) else "some"
+            return f"none is better, {which} significantly worse: keep the default"
         best = next(one for one in self.compared if one.candidate == self.winner)
         return (
             f"{self.candidates[self.winner].shown} is better by {best.difference:.2f} points "

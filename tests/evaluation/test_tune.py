@@ -155,6 +155,16 @@ def test_where_none_is_better_the_default_is_kept(tmp_path: Path):
     assert found.winner is None and found.verdict == "no significant difference: keep the default"
 
 
+def test_where_the_present_one_is_better_than_all_that_is_said(tmp_path: Path):
+    profile = Profile.load("scientific-retrieval")
+    task = tasks.task_at(retrieval(tmp_path / "set"))
+    own = [("find it: ", None), ("look: ", None)]
+    wanted = Wanted(profile=profile, grammar=0, paraphrases=0, own=own, plan=Plan(rounds=1_000))
+    (found,) = tune(ReadingEmbedder(), task, wanted)
+    assert found.winner is None
+    assert found.verdict == "none is better, all that were compared significantly worse: keep the default"
+
+
 def test_no_document_is_embedded_twice_for_the_query_side(tmp_path: Path):
     embedder = ReadingEmbedder()
     tune(embedder, tasks.task_at(retrieval(tmp_path / "set")), Wanted(**FEW))
