@@ -201,13 +201,14 @@ class CountingEmbedder(WordEmbedder):
 
 @pytest.fixture
 def indexed(tmp_path: Path):
-    """(Library, its embedder, file of questions): sixty documents of two passages, a question to each."""
+    """(Library, its embedder, file of questions): sixty documents, some of several passages, a question each."""
     embedder = CountingEmbedder()
     library = Library(tmp_path / "library", open_model=lambda model: embedder)
     for number in range(60):
         place = tmp_path / "docs" / f"{number % 4}" / f"{number:02}.txt"
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(f"rule{number} speaks of item{number * 7} and of thing{number % 9}\n")
+        long = " ".join(f"word{(number * 13 + one) % 97}" for one in range(300)) if number % 3 == 0 else ""
+        place.write_text(f"{long}\n\nrule{number} speaks of item{number * 7} and of thing{number % 9}\n")
     library.index([tmp_path / "docs"], profile="company-docs")
     rows = [
         {"question": f"what does rule{n} say of thing{n % 9}", "documents": [f"{n:02}.txt"]}
@@ -236,6 +237,7 @@ def test_questions_find_what_a_query_by_vectors_finds(indexed, threshold):
         asked = [one for one in read_questions(questions, db, collection) if one.documents]
         ranked = StoredRanking.read(db, collection, threshold)
     instruction = Profile.load("company-docs").query.render()
+    assert len(ranked.vectors) > len(ranked.documents) == 60
     trial = ranked.trial(asked, embedder.embed)
     found = trial.observe({"query": instruction, "document": ""}, np.arange(60))[0]
     for one, score in zip(asked, found, strict=True):
