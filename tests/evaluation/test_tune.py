@@ -201,7 +201,7 @@ class CountingEmbedder(WordEmbedder):
 
 @pytest.fixture
 def indexed(tmp_path: Path):
-    """(Library, its embedder, file of questions): sixty documents, some of several passages, a question each."""
+    """(Library, its embedder, file of questions): sixty documents, a question to each."""
     embedder = CountingEmbedder()
     library = Library(tmp_path / "library", open_model=lambda model: embedder)
     for number in range(60):
