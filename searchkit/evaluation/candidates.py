@@ -187,6 +187,7 @@ class Renderer:
     def __init__(self, embedder: Embedder, task: Task) -> None:
         self._embedder = embedder
         self._task = task
+        self.symmetric = task != "retrieval"
         probe = Instruction(literal="zyx: ", task_sentence="zyx")
         taken = [side for side in SIDES if "zyx" in self._family(probe, probe, side)]
         self.trained = bool(taken)

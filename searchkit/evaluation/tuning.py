@@ -154,14 +154,10 @@ def pool_of(embedder: Embedder, kind: Kind, wanted: Wanted) -> tuple[list[Candid
     changed = sides_changed(kind, wanted.changed)
     seed = wanted.plan.seed
     said = making.default_instructions(kind, wanted.profile)
-    own: list[tuple[Instruction, Instruction]] = []
-    for query, document in wanted.own:
-        asked = making.own(query)
-        own.append((asked, making.own(document) if document else asked if _alike(kind) else now.document))
-    pool = [now, renderer.candidate(making.NOTHING, making.NOTHING, "none")]
+    own = [_own(renderer, now, query, document) for query, document in wanted.own]
+    pool = [now, renderer.candidate(making.NOTHING, making.NOTHING, "none"), *own]
     tried: tuple[tuple[Origin, list[tuple[Instruction, Instruction]]], ...] = (
         ("profile", [said] if wanted.profile is not None else []),
-        ("own", own),
         ("paraphrase", making.paraphrased(said, wanted.paraphrases, seed)),
         ("grammar", making.sampled(making.grammar(kind, wanted.profile), wanted.grammar, seed)),
     )
@@ -258,5 +254,11 @@ def query_only(one: Candidate, now: Candidate) -> Candidate:
     return replace(one, document=now.document, texts=texts)
 
 
-def _alike(kind: Kind) -> bool:
-    return not making.asymmetric(kind)
+def _own(renderer: Renderer, now: Candidate, query: str, document: str | None) -> Candidate:
+    """A user's Candidate; without a document side documents stay as they are, where there are two sides."""
+    asked = making.own(query)
+    if renderer.symmetric:
+        return renderer.candidate(asked, asked, "own")
+    if document is None:
+        return query_only(renderer.candidate(asked, now.document, "own"), now)
+    return renderer.candidate(asked, making.own(document), "own")

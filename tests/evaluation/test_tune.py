@@ -92,6 +92,13 @@ def test_with_both_sides_documents_are_given_the_other_half():
     assert len({one.texts["document"] for one in pool}) > 3
 
 
+def test_an_own_candidate_for_queries_leaves_documents_as_they_are():
+    profile = Profile.load("scientific-retrieval")
+    wanted = Wanted(profile=profile, changed="both", own=[("q: ", None)])
+    pool, _ = pool_of(ReadingEmbedder(trained=False), "retrieval", wanted)
+    assert [dict(one.texts) for one in pool if one.origin == "own"] == [{"query": "q: ", "document": ""}]
+
+
 def test_a_family_without_instructions_is_given_them_behind_its_own_words():
     class Fixed(ReadingEmbedder):
         def instruction_for(self, profile, side):
