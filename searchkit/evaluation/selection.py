@@ -145,15 +145,22 @@ def split(trial: Trial, plan: Plan) -> tuple[Int64Vector, Int64Vector]:
 def compared(
     trial: Trial, rows: Int64Vector, before: Observed, after: Observed, plan: Plan, candidate: int
 ) -> Compared:
-    """Two observations of the same items: means by paired randomisation, other measures by bootstrap."""
+    """Two observations of the same items.
+
+    Means are compared by paired randomisation over items, what depends on all items together by paired
+    randomisation over blocks, other measures by bootstrap.
+    """
     better = worse = 0
+    present, score = trial.measure(before, rows), trial.measure(after, rows)
     if trial.means:
         by_item = after.mean(axis=0) - before.mean(axis=0)
         better, worse = int((by_item > 0).sum()), int((by_item < 0).sum())
         low, high, p = _of_means(by_item, _renumbered(trial.groups[rows]), plan)
+    elif trial.blocks is not None:
+        by_block = trial.blocks(after, rows) - trial.blocks(before, rows)
+        low, high, p = _of_blocks(by_block, score - present, plan)
     else:
         low, high, p = _resampled(trial, rows, before, after, plan)
-    present, score = trial.measure(before, rows), trial.measure(after, rows)
     return Compared(
         candidate=candidate, present=100 * present, score=100 * score, low=100 * low, high=100 * high, p=p,
         better=better, worse=worse,
@@ -170,19 +177,31 @@ def _of_means(by_item: Float64Vector, groups: Int64Vector, plan: Plan) -> tuple[
     return low, high, p
 
 
+def _of_blocks(by_block: Float64Vector, difference: float, plan: Plan) -> tuple[float, float, float]:
+    """(low, high, p): how far blocks scatter says how sure the difference over all items is.
+
+    The interval is Student's around that difference; blocks are too few to be resampled.
+    """
+    from scipy.stats import t
+
+    p = statistics.randomisation_p(np.zeros_like(by_block), by_block, rounds=plan.rounds, seed=plan.seed)
+    if len(by_block) < 2:
+        return float("-inf"), float("inf"), 1.0
+    half = float(t.ppf(0.975, len(by_block) - 1) * by_block.std(ddof=1) / np.sqrt(len(by_block)))
+    return difference - half, difference + half, p
+
+
 def _resampled(
     trial: Trial, rows: Int64Vector, before: Observed, after: Observed, plan: Plan
 ) -> tuple[float, float, float]:
-    """(low, high, p) by drawing groups, and repeats, with replacement; p as in results.compare."""
-    draw = Drawing(trial.groups[rows], len(before), plan.seed)
+    """(low, high, p) by drawing groups with replacement; p as in results.compare."""
+    draw = Drawing(trial.groups[rows], plan.seed)
     rounds = min(plan.rounds, statistics.ROUNDS)
     found = np.empty(rounds)
     for turn in range(rounds):
-        repeats, places = draw()
+        places = draw()
         drawn = rows[places]
-        found[turn] = trial.measure(after[repeats][:, places], drawn) - trial.measure(
-            before[repeats][:, places], drawn
-        )
+        found[turn] = trial.measure(after[:, places], drawn) - trial.measure(before[:, places], drawn)
     found = found[np.isfinite(found)]
     if not len(found) or not found.any():
         return 0.0, 0.0, 1.0
@@ -192,23 +211,22 @@ def _resampled(
 
 
 class Drawing:
-    """Draws groups of items, and repeats, with replacement. Returns: (repeats, places of items)."""
+    """Draws groups of items with replacement."""
 
-    def __init__(self, groups: Int64Vector, repeats: int, seed: int) -> None:
+    def __init__(self, groups: Int64Vector, seed: int) -> None:
         numbers = _renumbered(groups)
         self._by_group = np.argsort(numbers, kind="stable")
         self._sizes = np.bincount(numbers)
         self._starts = np.cumsum(self._sizes) - self._sizes
-        self._repeats = repeats
         self._drawn = np.random.default_rng(seed)
 
-    def __call__(self) -> tuple[Int64Vector, Int64Vector]:
-        """One draw."""
+    def __call__(self) -> Int64Vector:
+        """Places of the items of one draw."""
         chosen = self._drawn.integers(0, len(self._sizes), len(self._sizes))
         sizes = self._sizes[chosen]
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        places = self._by_group[np.repeat(self._starts[chosen], sizes) + within]
-        return self._drawn.integers(0, self._repeats, self._repeats), places
+        places: Int64Vector = self._by_group[np.repeat(self._starts[chosen], sizes) + within]
+        return places
 
 
 def _renumbered(groups: Int64Vector) -> Int64Vector:

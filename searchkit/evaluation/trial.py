@@ -24,6 +24,8 @@ Observed: TypeAlias = npt.NDArray[np.float64]
 # Texts under a literal Instruction -> (n, dim) float32, rows of length 1.
 Embed: TypeAlias = Callable[[Sequence[str], str], Float32Matrix]
 TOGETHER = 256  # queries scored at a time
+BLOCKS = 10  # of texts clustered apart: of so many, eight that agree are no chance after three comparisons
+BLOCK_SEEDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,8 @@ class Trial:
     groups: (items,) numbers; items of one group (pairs of one text, equal queries) stay together when items
     are split or drawn. observe: what these items give under the texts of both sides; that of an item may
     depend on the others. measure: the main measure, 0 to 1, of what was observed of these items, which may
-    repeat. means: whether it is the mean of what was observed.
+    repeat. means: whether it is the mean of what was observed. blocks: (b,) the measure of each of b blocks
+    of these items, observed apart, where what is observed of an item depends on all others.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Trial:
     observe: Callable[[Texts, Int64Vector], Observed]
     measure: Callable[[Observed, Int64Vector], float]
     means: bool
+    blocks: Callable[[Observed, Int64Vector], Float64Vector] | None = None
 
     @property
     def items(self) -> int:
@@ -151,30 +155,60 @@ def of_judgement(judged: sets.JudgementSet, embed: Embed, name: str) -> Trial:
 def of_clustering(judged: sets.LabelledSet, embed: Embed, names: Sequence[str]) -> list[Trial]:
     """Items are texts; v-measure of clusters made of these texts alone, repeats are seeds.
 
-    What is observed is the number of each text's cluster. A resample keeps the clusters and draws texts and
-    seeds: what another sample would do to the clusters themselves is seen as far as seeds show it.
+    What is observed is the number of each text's cluster: in SEEDS rows among all these texts, in BLOCK_SEEDS
+    more within its block. A resample of texts that keeps the clusters would miss what other texts do to the
+    clusters themselves; blocks clustered apart do not.
     """
     made = []
     for name, labels in zip(names, judged.labels.values(), strict=True):
         numbers = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-
-        def observe(texts: Texts, rows: Int64Vector, numbers: Int64Vector = numbers) -> Observed:
-            vectors = embed([judged.texts[row] for row in rows], texts["document"])
-            k = len(np.unique(numbers[rows]))
-            return np.asarray(
-                [labelled.clustered(vectors, k, seed) for seed in range(labelled.SEEDS)], np.float64
-            )
-
-        def measure(observed: Observed, rows: Int64Vector, numbers: Int64Vector = numbers) -> float:
-            return float(np.mean([v_measure(numbers[rows], one.astype(np.int64)) for one in observed]))
-
-        made.append(
-            Trial(
-                name=name, kind="clustering", main="v_measure", groups=_groups(judged.texts),
-                observe=observe, measure=measure, means=False,
-            )
-        )  # fmt: skip
+        groups = _groups(judged.texts)
+        made.append(_clusters_of(name, judged.texts, numbers, groups, embed))
     return made
+
+
+def _clusters_of(
+    name: str, texts_of: Sequence[str], labels: Int64Vector, groups: Int64Vector, embed: Embed
+) -> Trial:
+    def observe(texts: Texts, rows: Int64Vector) -> Observed:
+        vectors = embed([texts_of[row] for row in rows], texts["document"])
+        found = np.empty((labelled.SEEDS + BLOCK_SEEDS, len(rows)))
+        for seed in range(labelled.SEEDS):
+            found[seed] = labelled.clustered(vectors, _different(labels[rows]), seed)
+        for own in _blocks(groups[rows]):
+            for seed in range(BLOCK_SEEDS):
+                k = _different(labels[rows[own]])
+                found[labelled.SEEDS + seed, own] = labelled.clustered(vectors[own], k, seed)
+        return found
+
+    def measure(observed: Observed, rows: Int64Vector) -> float:
+        return _v_measure(labels[rows], observed[: labelled.SEEDS])
+
+    def blocks(observed: Observed, rows: Int64Vector) -> Float64Vector:
+        apart = observed[labelled.SEEDS :]
+        return np.asarray([_v_measure(labels[rows[own]], apart[:, own]) for own in _blocks(groups[rows])])
+
+    return Trial(
+        name=name, kind="clustering", main="v_measure", groups=groups, observe=observe, measure=measure,
+        means=False, blocks=blocks,
+    )  # fmt: skip
+
+
+def _blocks(groups: Int64Vector) -> list[Int64Vector]:
+    """Places of items in BLOCKS parts, at random and the same for the same groups; a group is in one part."""
+    numbers = np.unique(groups, return_inverse=True)[1]
+    part = np.random.default_rng(0).permutation(int(numbers.max()) + 1) % BLOCKS
+    return [places for one in range(BLOCKS) if len(places := np.flatnonzero(part[numbers] == one))]
+
+
+def _v_measure(labels: Int64Vector, clusters: Observed) -> float:
+    from sklearn.metrics import v_measure_score
+
+    return float(np.mean([v_measure_score(labels, one.astype(np.int64)) for one in clusters]))
+
+
+def _different(values: Int64Vector) -> int:
+    return len(np.unique(values))
 
 
 def of_classification(
@@ -204,26 +238,6 @@ def of_classification(
 
         made.append(_of_means(name, "classification", "accuracy", _groups(test.texts), observe))
     return made
-
-
-def v_measure(labels: Int64Vector, clusters: Int64Vector) -> float:
-    """Rosenberg and Hirschberg 2007, beta 1, of two labellings by numbers from 0; scikit-learn's figure.
-
-    Computed here, for a bootstrap asks thousands of times and scikit-learn checks its arguments each time.
-    """
-    n, width = len(labels), int(clusters.max()) + 1
-    table = np.bincount(labels * width + clusters, minlength=(int(labels.max()) + 1) * width) / n
-    both = table.reshape(-1, width)
-    by_label, by_cluster = _entropy(both.sum(axis=1)), _entropy(both.sum(axis=0))
-    shared = by_label + by_cluster - _entropy(table)  # mutual information
-    if by_label + by_cluster == 0:
-        return 1.0
-    return max(0.0, 2 * shared / (by_label + by_cluster))
-
-
-def _entropy(shares: Float64Vector) -> float:
-    there = shares[shares > 0]
-    return float(-(there * np.log(there)).sum())
 
 
 def _of_means(
