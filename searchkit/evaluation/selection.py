@@ -178,16 +178,19 @@ def _of_means(by_item: Float64Vector, groups: Int64Vector, plan: Plan) -> tuple[
 
 
 def _of_blocks(by_block: Float64Vector, difference: float, plan: Plan) -> tuple[float, float, float]:
-    """(low, high, p): how far blocks scatter says how sure the difference over all items is.
+    """(low, high, p): how far blocks scatter around the difference over all items says how sure that is.
 
-    The interval is Student's around that difference; blocks are too few to be resampled.
+    The interval is Student's; blocks are too few to be resampled. p is that of the blocks' own mean.
     """
     from scipy.stats import t
 
     p = statistics.randomisation_p(np.zeros_like(by_block), by_block, rounds=plan.rounds, seed=plan.seed)
     if len(by_block) < 2:
         return float("-inf"), float("inf"), 1.0
-    half = float(t.ppf(0.975, len(by_block) - 1) * by_block.std(ddof=1) / np.sqrt(len(by_block)))
+    free = len(by_block) - 1
+    # Around the difference, not around their own mean: small blocks may say another thing than all items do.
+    error = np.sqrt(((by_block - difference) ** 2).sum() / free / len(by_block))
+    half = float(t.ppf(0.975, free) * error)
     return difference - half, difference + half, p
 
 

@@ -120,6 +120,8 @@ def test_blocks_that_disagree_prove_nothing_and_blocks_that_agree_do():
     assert (low, high) == pytest.approx((0.02, 0.02)) and p < 0.01
     low, high, p = selection._of_blocks(disagree, 0.02, Plan())
     assert low < 0 < high and p > 0.5
+    low, high, _ = selection._of_blocks(agree - 0.02, 0.02, Plan())  # all items say what no block says
+    assert low < 0.01 < 0.03 < high
 
 
 @pytest.mark.parametrize(
