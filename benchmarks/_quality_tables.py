@@ -206,3 +206,52 @@ def sample_corpus(found: Figures) -> str:
     """By profile."""
     row = (found["profile"], f"{found['in_top_5']:.3f}", f"{found['first']:.3f}", f"{found['mrr@10']:.3f}")
     return table(("profile", "in the first five", "first", "MRR@10"), [row])
+
+
+def instructions(found: Figures) -> str:
+    """What tuning confirmed, the gaps between paraphrases, degrees of detail, and the made-up embedder."""
+    compared = [
+        (
+            name, f"`{row['instruction'].strip()}`", f"{row['present']:.2f}", f"{row['score']:.2f}",
+            f"{row['score'] - row['present']:+.2f}", f"{row['low']:+.2f} to {row['high']:+.2f}",
+            f"{row['p']:.3f}",
+        )
+        for name, one in found["tune"].items()
+        for row in one["compared"]
+    ]  # fmt: skip
+    head = ("set", "instruction, the best of the choice", "none", "with it", "difference", "95 %", "p")
+    verdicts = "\n".join(
+        f"- {name}, {one['candidates']} instructions, {one['held_out']:,} of {one['items']:,} items held "
+        f"out: {one['verdict']}"
+        for name, one in found["tune"].items()
+    )
+    gaps = [
+        (
+            name, one["main"], f"{one['levels'][0]['score']:.2f}",
+            f"{min(level['score'] for level in one['levels']):.2f}",
+            f"{max(level['score'] for level in one['levels']):.2f}", f"{one['gap']:.2f}",
+            f"{one['gap_p']:.3f}",
+        )
+        for name, one in found["robustness"].items()
+    ]  # fmt: skip
+    degrees = [
+        (name, one["main"], *(_degree(level) for level in one["levels"]))
+        for name, one in found["ablate"].items()
+    ]
+    made = found["made_up"]
+    return "\n\n".join(
+        (
+            table(head, compared),
+            verdicts,
+            table(("set", "measure", "as it is", "worst", "best", "gap", "p"), gaps),
+            table(("set", "measure", "none", "tag", "simple", "detailed"), degrees),
+            f"Made up, {made['seeds']} seeds, {made['instructions']} instructions, {made['questions']} "
+            f"questions: where none is better, one is called better in {made['claimed_where_none_is']} % of "
+            f"the seeds; one that gives {made['gain']:.0f} points is found in "
+            f"{made['found_where_one_is']} %.",
+        )
+    )
+
+
+def _degree(level: Figures) -> str:
+    return f"{level['score']:.2f}" + (f" (p = {level['p']:.3f})" if level["name"] != "none" else "")

@@ -97,6 +97,11 @@ def map() -> str:
     return _each("map", quality.map)
 
 
+def instructions() -> str:
+    """What instructions do to the embedded default."""
+    return _each("instructions", quality.instructions)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", quality.reranking)
@@ -328,7 +333,7 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, reranking, similar, duplicates, clustering, classification, map,
+        query_latency, hybrid, relevance, reranking, similar, duplicates, clustering, classification, map, instructions,
         sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip

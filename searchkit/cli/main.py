@@ -38,6 +38,9 @@ COMMANDS = {
     "eval": ("searchkit.cli.evaluation", "Measure how good a model and its instructions are."),
     "diff": ("searchkit.cli.diff", "Show what another profile, model or collection answers otherwise."),
     "profiles": ("searchkit.cli.profiles", "List, show, check and make instruction profiles."),
+    "tune": ("searchkit.cli.tuning", "Find the instruction that serves best, or none better."),
+    "robustness": ("searchkit.cli.variants", "Measure how much the wording of an instruction matters."),
+    "ablate": ("searchkit.cli.variants", "Measure how much of an instruction is needed."),
     "models": ("searchkit.cli.models", "List model families, show how a model takes instructions."),
 }
 

@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from searchkit.arrays import Int64Vector
+from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.evaluation import statistics
 from searchkit.evaluation.measured import Encode, Kind, Measured
 from searchkit.evaluation.sets import LabelledSet
@@ -25,26 +26,24 @@ def measure_clustering(judged: LabelledSet, encode: Encode, *, seeds: int = SEED
     Mini-batch k-means as in MTEB (Muennighoff et al. 2023), beginnings by k-means++; v-measure of Rosenberg
     and Hirschberg 2007, beta 1. Items are seeds.
     """
-    from sklearn.cluster import MiniBatchKMeans
     from sklearn.metrics import v_measure_score
 
     vectors = encode(judged.texts, "document")
     found = {}
     for column, labels in judged.labels.items():
         k = len(set(labels))
-        scores = [
-            float(
-                v_measure_score(
-                    labels,
-                    MiniBatchKMeans(k, batch_size=BATCH, n_init="auto", random_state=seed).fit_predict(
-                        vectors
-                    ),
-                )
-            )
-            for seed in range(seeds)
-        ]
+        scores = [float(v_measure_score(labels, clustered(vectors, k, seed))) for seed in range(seeds)]
         found[column] = _of_seeds("clustering", "v_measure", {"v_measure": scores}, len(labels), k)
     return found
+
+
+def clustered(vectors: Float32Matrix, k: int, seed: int) -> Int64Vector:
+    """The number of each row's cluster, from 0, by mini-batch k-means. Returns: (n,) int64."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    made = MiniBatchKMeans(k, batch_size=BATCH, n_init="auto", random_state=seed)
+    numbers: Int64Vector = made.fit_predict(vectors).astype(np.int64)
+    return numbers
 
 
 def measure_classification(
@@ -56,8 +55,6 @@ def measure_classification(
     regression runs at most 100 steps with scikit-learn's defaults, and accuracy on the whole of `test` is
     averaged over `rounds` draws. Also macro F1. Items are draws.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import accuracy_score, f1_score
 
     known, asked = encode(train.texts, "document"), encode(test.texts, "document")
@@ -65,15 +62,31 @@ def measure_classification(
     for column, labels in train.labels.items():
         columns: dict[str, list[float]] = {"accuracy": [], "f1": []}
         for seed in range(rounds):
-            rows = drawn(labels, per_label, seed)
-            head = LogisticRegression(max_iter=STEPS, random_state=seed)
-            with warnings.catch_warnings():  # that 100 steps were not enough is part of the protocol
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                said = head.fit(known[rows], [labels[row] for row in rows]).predict(asked)
+            said = predicted(known, labels, asked, seed=seed, per_label=per_label)
             columns["accuracy"].append(float(accuracy_score(test.labels[column], said)))
             columns["f1"].append(float(f1_score(test.labels[column], said, average="macro")))
         found[column] = _of_seeds("classification", "accuracy", columns, len(test.texts), len(set(labels)))
     return found
+
+
+def predicted(
+    known: Float32Matrix,
+    labels: Sequence[str],
+    asked: Float32Matrix,
+    *,
+    seed: int,
+    per_label: int = PER_LABEL,
+) -> npt.NDArray[np.str_]:
+    """Labels of the rows of `asked`, by logistic regression on texts of each label drawn from `known`."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    rows = drawn(labels, per_label, seed)
+    head = LogisticRegression(max_iter=STEPS, random_state=seed)
+    with warnings.catch_warnings():  # that 100 steps were not enough is part of the protocol
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        said: npt.NDArray[np.str_] = head.fit(known[rows], [labels[row] for row in rows]).predict(asked)
+    return said
 
 
 def drawn(labels: Sequence[str], per_label: int, seed: int) -> Int64Vector:

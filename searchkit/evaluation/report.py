@@ -65,7 +65,8 @@ def png(found: Sequence[Result]) -> bytes:
     axes.grid(axis="x", alpha=0.25)
     axes.set_axisbelow(True)
     out = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(out)
+    FigureCanvasAgg(figure)  # no screen
+    figure.savefig(out, format="png")
     return out.getvalue()
 
 

@@ -54,10 +54,18 @@ def _cosines(judged: PairSet, encode: Encode) -> Float64Vector:
 
 
 def average_precision(cosines: Float64Vector, worth: Float64Vector) -> float:
-    """scikit-learn's: precisions at each threshold, weighed by the recall gained; ties together."""
-    from sklearn.metrics import average_precision_score
+    """As scikit-learn has it: precisions at each threshold, weighed by the recall gained; ties together.
 
-    return float(average_precision_score(worth, cosines)) if 0 < worth.sum() < len(worth) else float("nan")
+    nan where all are worth the same. Computed here: scikit-learn's takes ten times as long, and a bootstrap
+    asks thousands of times.
+    """
+    order = np.argsort(-cosines, kind="stable")
+    falling, hits = cosines[order], np.cumsum(worth[order], dtype=np.float64)
+    if not len(hits) or not 0 < hits[-1] < len(hits):
+        return float("nan")
+    last = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)  # of each run of equal cosines
+    gained = np.diff(hits[last], prepend=0.0)
+    return float((gained * hits[last] / (last + 1)).sum() / hits[-1])
 
 
 def spearman(cosines: Float64Vector, worth: Float64Vector) -> float:

@@ -72,6 +72,15 @@ def task_at(path: Path, **wanted: Any) -> Task:
     return Task(name=name, kind=kind, path=path, **wanted)
 
 
+def named(targets: Sequence[Path], **wanted: Any) -> list[Task]:
+    """The Tasks of folders and files, and of suites among them. Raises: as task_at and suite do."""
+    return [
+        task
+        for target in targets
+        for task in (suite(target) if target.suffix == ".toml" else [task_at(target, **wanted)])
+    ]
+
+
 def suite(file: Path) -> list[Task]:
     """Read a suite. Raises: DataInvalid: a key or a type is wrong. UsageError: a path is not there."""
     try:
@@ -123,12 +132,15 @@ def _labelled(task: Task, encode: Encode) -> Mapping[str, Measured]:
     if task.kind == "clustering":
         found = measure_clustering(sets.read_labelled(file_of(task.path, task.split), task.labels), encode)
     else:
-        found = measure_classification(*_to_learn_and_to_ask(task), encode)
+        found = measure_classification(*to_learn_and_to_ask(task), encode)
     return dict(zip(result_names(task), found.values(), strict=True))
 
 
-def _to_learn_and_to_ask(task: Task) -> tuple[sets.LabelledSet, sets.LabelledSet]:
-    """train.* and test.* of a folder; of one file a random half each, without equal texts in both."""
+def to_learn_and_to_ask(task: Task) -> tuple[sets.LabelledSet, sets.LabelledSet]:
+    """train.* and test.* of a folder; of one file a random half each, without equal texts in both.
+
+    Raises: UsageError, DataInvalid: see sets.py.
+    """
     if (
         task.path.is_dir()
         and (train := _rows_named(task.path, "train"))

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import kendalltau, pearsonr, spearmanr
 from sklearn.metrics import average_precision_score
 
+from searchkit.evaluation import similarity
 from searchkit.evaluation.labelled import drawn, measure_classification, measure_clustering, split
 from searchkit.evaluation.retrieval import measure_reranking, measure_retrieval
 from searchkit.evaluation.sets import (
@@ -152,3 +153,17 @@ def test_equal_texts_are_on_one_side_of_a_split():
 def test_as_many_texts_of_each_label_are_drawn_where_there_are_enough():
     rows = drawn(["a"] * 50 + ["b"] * 3, 8, 0)
     assert (np.sum(rows < 50), np.sum(rows >= 50)) == (8, 3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_average_precision_equals_that_of_scikit_learn_with_ties(seed: int):
+    drawn_ = np.random.default_rng(seed)
+    cosines = drawn_.integers(0, 6 + 20 * (seed % 2), 40) / 7
+    worth = np.append([0.0, 1.0], drawn_.integers(0, 2, 38)).astype(np.float64)
+    theirs = average_precision_score(worth, cosines)
+    assert similarity.average_precision(cosines, worth) == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("worth", [np.zeros(3), np.ones(3), np.zeros(0)])
+def test_average_precision_is_not_defined_where_all_are_worth_the_same(worth):
+    assert np.isnan(similarity.average_precision(np.linspace(0, 1, len(worth)), worth))

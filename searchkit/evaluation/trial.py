@@ -1,0 +1,287 @@
+"""A judged set to try Instructions on: items, and what each gives under an Instruction.
+
+One form for all kinds of task, so that choosing, comparing and resampling know nothing of any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from searchkit.arrays import Float32Matrix, Float64Vector, Int64Vector, top_k
+from searchkit.errors import UsageError
+from searchkit.evaluation import labelled, ranking, sets, similarity, tasks
+from searchkit.evaluation.candidates import Texts
+from searchkit.evaluation.measured import Kind
+from searchkit.evaluation.tasks import Task
+
+# What n items gave under one Instruction: (repeats, n). Repeats are seeds or draws; one for most kinds.
+Observed: TypeAlias = npt.NDArray[np.float64]
+# Texts under a literal Instruction -> (n, dim) float32, rows of length 1.
+Embed: TypeAlias = Callable[[Sequence[str], str], Float32Matrix]
+TOGETHER = 256  # queries scored at a time
+BLOCKS = 10  # of texts clustered apart: of so many, eight that agree are no chance after three comparisons
+BLOCK_SEEDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A judged set to try Instructions on.
+
+    groups: (items,) numbers; items of one group (pairs of one text, equal queries) stay together when items
+    are split or drawn. observe: what these items give under the texts of both sides; that of an item may
+    depend on the others. measure: the main measure, 0 to 1, of what was observed of these items, which may
+    repeat. means: whether it is the mean of what was observed. blocks: (b,) the measure of each of b blocks
+    of these items, observed apart, where what is observed of an item depends on all others.
+    """
+
+    name: str
+    kind: Kind
+    main: str
+    groups: Int64Vector
+    observe: Callable[[Texts, Int64Vector], Observed]
+    measure: Callable[[Observed, Int64Vector], float]
+    means: bool
+    blocks: Callable[[Observed, Int64Vector], Float64Vector] | None = None
+
+    @property
+    def items(self) -> int:
+        """How many there are."""
+        return len(self.groups)
+
+
+def trials_of(task: Task, embed: Embed) -> list[Trial]:
+    """A Task's set read; several where it has several labellings.
+
+    Raises: UsageError, DataInvalid: the set cannot be read, or is of a kind that has no Instructions to try.
+    """
+    if task.kind == "retrieval":
+        return [of_retrieval(sets.read_retrieval(task.path, task.split), embed, task.name)]
+    if task.kind == "classification":
+        return of_classification(*tasks.to_learn_and_to_ask(task), embed, tasks.result_names(task))
+    file = tasks.file_of(task.path, task.split)
+    if task.kind == "clustering":
+        return of_clustering(sets.read_labelled(file, task.labels), embed, tasks.result_names(task))
+    if task.kind == "reranking":
+        return [of_reranking(sets.read_reranking(file), embed, task.name)]
+    if task.kind in ("pairs", "sts"):
+        read = sets.read_pairs if task.kind == "pairs" else sets.read_scored
+        return [of_pairs(read(file), embed, task.name)]
+    if task.kind == "judgement":
+        return [of_judgement(sets.read_judgement(file), embed, task.name)]
+    raise UsageError(f"instructions cannot be tried on tasks of kind '{task.kind}'")
+
+
+def of_retrieval(judged: sets.RetrievalSet, embed: Embed, name: str) -> Trial:
+    """Items are queries; nDCG@10 over all documents, as measure_retrieval has it."""
+    # Columns by falling name: top_k keeps their order among equals, which is then that of trec_eval.
+    names = sorted(judged.documents, reverse=True)
+    documents = _kept(embed, [judged.documents[one] for one in names])
+    queries = list(judged.queries)
+
+    def observe(texts: Texts, rows: Int64Vector) -> Observed:
+        held = documents(texts["document"])
+        asked = embed([judged.queries[queries[row]] for row in rows], texts["query"])
+        found = np.empty(len(rows))
+        for start in range(0, len(rows), TOGETHER):
+            scores = asked[start : start + TOGETHER] @ held.T
+            for at, one in enumerate(scores, start=start):
+                query = queries[rows[at]]
+                order = [names[column] for column in top_k(one, 11) if names[column] != query]
+                found[at] = ranking.ndcg(*ranking.gains(order[:10], judged.judgements[query]), 10)
+        return found[None, :]
+
+    groups = _groups(list(judged.queries.values()))
+    return _of_means(name, "retrieval", "ndcg@10", groups, observe)
+
+
+def of_reranking(judged: sets.RerankingSet, embed: Embed, name: str) -> Trial:
+    """Items are queries; MAP over their candidates."""
+    texts_of = [text for one in judged.queries for text in one.texts]
+    candidates = _kept(embed, texts_of)
+    ends = np.cumsum([len(one.texts) for one in judged.queries])
+
+    def observe(texts: Texts, rows: Int64Vector) -> Observed:
+        held = candidates(texts["document"])
+        asked = embed([judged.queries[row].query for row in rows], texts["query"])
+        found = []
+        for vector, row in zip(asked, rows, strict=True):
+            one = judged.queries[row]
+            worth = (np.arange(len(one.texts)) < one.relevant).astype(np.float64)
+            scores = held[ends[row] - len(one.texts) : ends[row]] @ vector
+            ranked = worth[np.argsort(-scores, kind="stable")].tolist()
+            found.append(ranking.average_precision(ranked, worth.tolist()))
+        return np.asarray(found)[None, :]
+
+    groups = _groups([one.query for one in judged.queries])
+    return _of_means(name, "reranking", "map", groups, observe)
+
+
+def of_pairs(judged: sets.PairSet, embed: Embed, name: str) -> Trial:
+    """Items are pairs, in groups by their first text; average precision, or Spearman's correlation."""
+    kind: Kind = "sts" if judged.graded else "pairs"
+
+    def observe(texts: Texts, rows: Int64Vector) -> Observed:
+        first = embed([judged.first[row] for row in rows], texts["query"])
+        second = embed([judged.second[row] for row in rows], texts["document"])
+        cosines: Observed = np.einsum("nd,nd->n", first, second, dtype=np.float64)[None, :]
+        return cosines
+
+    return _of_cosines(name, kind, _groups(judged.first), observe, judged.worth)
+
+
+def of_judgement(judged: sets.JudgementSet, embed: Embed, name: str) -> Trial:
+    """Items are generated texts, in groups by their references; Pearson's correlation."""
+
+    def observe(texts: Texts, rows: Int64Vector) -> Observed:
+        generated = embed([judged.generated[row] for row in rows], texts["query"])
+        different = list(dict.fromkeys(text for row in rows for text in judged.references[row]))
+        row_of = {text: row for row, text in enumerate(different)}
+        references = embed(different, texts["document"])
+        best = [
+            float(np.max(references[[row_of[text] for text in judged.references[row]]] @ vector))
+            for row, vector in zip(rows, generated, strict=True)
+        ]
+        return np.asarray(best)[None, :]
+
+    groups = _groups(["\0".join(texts) for texts in judged.references])
+    return _of_cosines(name, "judgement", groups, observe, judged.scores)
+
+
+def of_clustering(judged: sets.LabelledSet, embed: Embed, names: Sequence[str]) -> list[Trial]:
+    """Items are texts; v-measure of clusters made of these texts alone, repeats are seeds.
+
+    What is observed is the number of each text's cluster: in SEEDS rows among all these texts, in BLOCK_SEEDS
+    more within its block. A resample of texts that keeps the clusters would miss what other texts do to the
+    clusters themselves; blocks clustered apart do not.
+    """
+    made = []
+    for name, labels in zip(names, judged.labels.values(), strict=True):
+        numbers = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+        groups = _groups(judged.texts)
+        made.append(_clusters_of(name, judged.texts, numbers, groups, embed))
+    return made
+
+
+def _clusters_of(
+    name: str, texts_of: Sequence[str], labels: Int64Vector, groups: Int64Vector, embed: Embed
+) -> Trial:
+    def observe(texts: Texts, rows: Int64Vector) -> Observed:
+        vectors = embed([texts_of[row] for row in rows], texts["document"])
+        found = np.empty((labelled.SEEDS + BLOCK_SEEDS, len(rows)))
+        for seed in range(labelled.SEEDS):
+            found[seed] = labelled.clustered(vectors, _different(labels[rows]), seed)
+        for own in _blocks(groups[rows]):
+            for seed in range(BLOCK_SEEDS):
+                k = _different(labels[rows[own]])
+                found[labelled.SEEDS + seed, own] = labelled.clustered(vectors[own], k, seed)
+        return found
+
+    def measure(observed: Observed, rows: Int64Vector) -> float:
+        return _v_measure(labels[rows], observed[: labelled.SEEDS])
+
+    def blocks(observed: Observed, rows: Int64Vector) -> Float64Vector:
+        apart = observed[labelled.SEEDS :]
+        return np.asarray([_v_measure(labels[rows[own]], apart[:, own]) for own in _blocks(groups[rows])])
+
+    return Trial(
+        name=name, kind="clustering", main="v_measure", groups=groups, observe=observe, measure=measure,
+        means=False, blocks=blocks,
+    )  # fmt: skip
+
+
+def _blocks(groups: Int64Vector) -> list[Int64Vector]:
+    """Places of items in BLOCKS parts, at random and the same for the same groups; a group is in one part."""
+    numbers = np.unique(groups, return_inverse=True)[1]
+    part = np.random.default_rng(0).permutation(int(numbers.max()) + 1) % BLOCKS
+    return [places for one in range(BLOCKS) if len(places := np.flatnonzero(part[numbers] == one))]
+
+
+def _v_measure(labels: Int64Vector, clusters: Observed) -> float:
+    from sklearn.metrics import v_measure_score
+
+    return float(np.mean([v_measure_score(labels, one.astype(np.int64)) for one in clusters]))
+
+
+def _different(values: Int64Vector) -> int:
+    return len(np.unique(values))
+
+
+def of_classification(
+    train: sets.LabelledSet, test: sets.LabelledSet, embed: Embed, names: Sequence[str]
+) -> list[Trial]:
+    """Items are texts of the test part; accuracy, repeats are draws of the texts to learn from."""
+    known = _kept(embed, list(train.texts))
+    made = []
+    for name, column in zip(names, train.labels, strict=True):
+        to_learn, said = train.labels[column], np.asarray(test.labels[column])
+
+        def observe(
+            texts: Texts,
+            rows: Int64Vector,
+            to_learn: Sequence[str] = to_learn,
+            said: npt.NDArray[np.str_] = said,
+        ) -> Observed:
+            asked = embed([test.texts[row] for row in rows], texts["document"])
+            held = known(texts["document"])
+            return np.asarray(
+                [
+                    labelled.predicted(held, to_learn, asked, seed=seed) == said[rows]
+                    for seed in range(labelled.ROUNDS)
+                ],
+                np.float64,
+            )
+
+        made.append(_of_means(name, "classification", "accuracy", _groups(test.texts), observe))
+    return made
+
+
+def _of_means(
+    name: str, kind: Kind, main: str, groups: Int64Vector, observe: Callable[[Texts, Int64Vector], Observed]
+) -> Trial:
+    return Trial(
+        name=name, kind=kind, main=main, groups=groups, observe=observe, measure=_mean, means=True
+    )  # fmt: skip
+
+
+def _mean(observed: Observed, rows: Int64Vector) -> float:
+    return float(observed.mean())
+
+
+def _of_cosines(
+    name: str,
+    kind: Kind,
+    groups: Int64Vector,
+    observe: Callable[[Texts, Int64Vector], Observed],
+    worth: Sequence[float],
+) -> Trial:
+    main, measure = next(iter(similarity.MEASURES[kind].items()))
+    said = np.asarray(worth, dtype=np.float64)
+
+    def of(observed: Observed, rows: Int64Vector) -> float:
+        return measure(observed[0], said[rows])
+
+    return Trial(name=name, kind=kind, main=main, groups=groups, observe=observe, measure=of, means=False)
+
+
+def _groups(texts: Sequence[str]) -> Int64Vector:
+    """(n,) numbers, equal for equal texts, in the order in which they first occur."""
+    first: dict[str, int] = {}
+    return np.asarray([first.setdefault(text, len(first)) for text in texts], dtype=np.int64)
+
+
+def _kept(embed: Embed, texts: Sequence[str]) -> Callable[[str], Float32Matrix]:
+    """Embeds the same texts under an Instruction, and keeps the vectors of the last one asked for."""
+    last: dict[str, Float32Matrix] = {}
+
+    def under(instruction: str) -> Float32Matrix:
+        if instruction not in last:
+            last.clear()
+            last[instruction] = embed(texts, instruction)
+        return last[instruction]
+
+    return under
