@@ -22,6 +22,7 @@ PACKAGE = REPOSITORY / "searchkit"
 HEAVY = {
     "faiss",
     "kreuzberg",
+    "mteb",
     "onnxruntime",
     "scipy",
     "sentence_transformers",
