@@ -82,6 +82,11 @@ def clustering() -> str:
     return _each("clustering", quality.clustering)
 
 
+def evaluation() -> str:
+    """The embedded default on judged sets, beside public figures."""
+    return _each("evaluation", quality.evaluation)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", quality.reranking)
@@ -313,7 +318,7 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, reranking, similar, clustering, sample_corpus, refresh,
+        query_latency, evaluation, hybrid, relevance, reranking, similar, clustering, sample_corpus, refresh,
         refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip
