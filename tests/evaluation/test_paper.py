@@ -101,9 +101,11 @@ def test_what_was_measured_stands_beside_the_paper(tmp_path: Path, monkeypatch, 
     (tmp_path / "sts16.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.setattr("searchkit.embedding.embedder.open_embedder", lambda *_, **__: OneVector())
     monkeypatch.setitem(similarity.MEASURES["sts"], "spearman", lambda *_: 0.5)
-    assert main.run(["eval", str(tmp_path / "sts16.jsonl"), "--against", "paper"]) == 0
-    out = capfd.readouterr().out
-    assert all(figure in out for figure in ("50.00", "85.50", "85.40", "84.63", "85.25"))
+    page = tmp_path / "report.html"
+    asked = ["eval", str(tmp_path / "sts16.jsonl"), "--against", "paper", "--html", str(page)]
+    assert main.run(asked) == 0
+    for shown in (capfd.readouterr().out, page.read_text(encoding="utf-8")):
+        assert all(figure in shown for figure in ("50.00", "85.50", "85.40", "84.63", "85.25"))
 
 
 def test_a_suite_that_names_no_set_of_the_paper_is_refused_before_a_model_is_opened(tmp_path, capfd):
