@@ -104,7 +104,8 @@ class Completer:
         return [float(of_tokens[row, : len(end)].sum()) for row, end in enumerate(ends)]
 
     def _ids(self, prompt: str, room: int) -> Tensor:
-        ids = self._tokenizer(prompt).input_ids[-(self.max_tokens - room) :]
+        # At least a token: -0 would keep the whole prompt, however long.
+        ids = self._tokenizer(prompt).input_ids[-max(1, self.max_tokens - room) :]
         return torch.tensor([ids], device=self._device)
 
 

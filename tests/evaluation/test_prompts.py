@@ -272,6 +272,7 @@ def test_a_prompt_beyond_the_window_loses_its_beginning(completer):
     long = "x" * 1_000 + "end"
     assert completer.complete(long, 5) == completer.complete(long[-251:], 5)
     assert np.isfinite(completer.log_likelihoods(long, [" yes", " no"])).all()
+    assert completer.complete(long, 256) == completer.complete("d", 256)  # no room but for the answer
 
 
 def test_an_evaluation_with_a_local_model_runs_from_the_command_line(folder, gpt2, monkeypatch, capfd):
