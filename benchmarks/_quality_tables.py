@@ -161,6 +161,38 @@ def map(found: Figures) -> str:
     return "\n\n".join(parts)
 
 
+def evaluation(found: Figures) -> str:
+    """By set, beside what others measured; the judgement of texts beside what words alone say."""
+    rows = []
+    for name, one in found["sets"].items():
+        others = (f"{key} {value:.2f}" for key, value in one["measures"].items() if key != one["main"])
+        beside = ("" if one[key] is None else f"{one[key]:.2f}" for key in ("public", "reference"))
+        score, interval = one["measures"][one["main"]], f"{one['low']:.1f} to {one['high']:.1f}"
+        rows.append(
+            (
+                name,
+                one["kind"],
+                one["main"],
+                f"{score:.2f}",
+                interval,
+                *beside,
+                ", ".join(others),
+                secs(one["took_s"]),
+            )
+        )
+    head = ("set", "kind", "measure", "score", "95 %", "public", "reference", "others", "took")
+    parts = [table(head, rows)]
+    judged = [(name, one) for name, one in found["sets"].items() if "jaccard" in one]
+    for name, one in judged:
+        ways = list(one["jaccard"])
+        cells = [
+            (who, *(f"{figures[way]:.2f}" for way in ways))
+            for who, figures in (("cosine", one["measures"]), ("words in common", one["jaccard"]))
+        ]
+        parts.append(table((f"{name}, by", *ways), cells))
+    return "\n\n".join((*parts, f"{found['model']}, {found['precision']}."))
+
+
 def relevance(found: Figures) -> str:
     """Verdicts by set, and nDCG@10 of several Collections together."""
     said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")

@@ -102,6 +102,11 @@ def instructions() -> str:
     return _each("instructions", quality.instructions)
 
 
+def evaluation() -> str:
+    """The embedded default on judged sets, beside public figures."""
+    return _each("evaluation", quality.evaluation)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", quality.reranking)
@@ -333,8 +338,8 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, hybrid, relevance, reranking, similar, duplicates, clustering, classification, map, instructions,
-        sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
+        query_latency, evaluation, instructions, hybrid, relevance, reranking, similar, duplicates, clustering,
+        classification, map, sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
     )
 }  # fmt: skip
 

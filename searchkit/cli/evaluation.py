@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchkit.cli import options, output
+from searchkit.cli import figures, options, output
 from searchkit.cli.progress import steps
 from searchkit.errors import UsageError
 from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from searchkit.evaluation.results import Difference, Result
+    from searchkit.evaluation.prompting import Completer
+    from searchkit.evaluation.results import Difference
     from searchkit.evaluation.tasks import Task
     from searchkit.profile import Side
 
-KINDS = ("retrieval", "reranking", "clustering", "pairs", "sts", "classification", "judgement")
+KINDS = ("retrieval", "reranking", "clustering", "pairs", "sts", "classification", "judgement", "prompts")
 
 
 class _SetsAreTheDefault(click.Group):
@@ -52,6 +53,11 @@ def eval_command() -> None:
     """
 
 
+against_option = click.option(
+    "--against", type=click.Choice(["paper"]), help="Print INSTRUCTOR's published figures beside ours."
+)
+
+
 @eval_command.command("run")
 @click.argument("targets", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SET...")
 @click.option("--kind", type=click.Choice(KINDS), help="What is asked of the set.  [default: by its columns]")
@@ -66,12 +72,13 @@ def eval_command() -> None:
 @click.option(
     "--precision", default="auto", metavar="NAME", help="float32, bfloat16 or int8.  [default: auto]"
 )
+@click.option("--completer", metavar="ID|DIR", help="Causal language model that answers; prompts need one.")
 @click.option("--max-tokens", type=click.IntRange(8), metavar="N", help="The window.  [default: the model's]")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep results there."
 )
 @click.option("--again", is_flag=True, help="Measure also what has a result in --out.")
-@click.option("--against", type=click.Choice(["paper"]), help="Print the paper's figures beside ours.")
+@against_option
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report."
 )
@@ -104,7 +111,9 @@ def run_command(
     clustering      text, label                                     v-measure
     classification  text, label, with --kind classification         accuracy
     judgement       hyp, refs, human_score                          Pearson
+    prompts         text, answer, in train.* and test.*             accuracy or ROUGE-L
 
+    For prompts a language model (--completer) answers each text of test.* by its nearest examples of train.*.
     Files are JSONL, CSV or TSV, .gz too. With --out, what was measured is not measured again, and an
     interrupted run goes on where it was.
     """
@@ -116,6 +125,8 @@ def run_command(
         if file is not None and not file.absolute().parent.is_dir():
             raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
     chosen = _tasks(targets, asked["kind"], asked["split"], asked["labels"])
+    if against is not None:
+        figures.check(chosen)
     wanted = Wanted(
         profile=asked["profile"],
         instructions=_instructions(
@@ -124,21 +135,43 @@ def run_command(
         out=asked["out"],
         vectors=cache_folder() / "evaluation",
         again=asked["again"],
+        completer=_completer(asked["completer"]),
     )
     embedder = open_embedder(model, precision=precision, max_tokens=max_tokens)
     with steps("evaluating") as on_task:
         found = evaluate(embedder, chosen, wanted, on_task)
-    _print(found, as_json, against)
+    figures.print_results(found, as_json, against)
     if html is not None or png is not None:
         from searchkit.evaluation import report
 
-        report.write(found, html, png)
+        report.write(found, html, png, figures.published_beside(found) if against is not None else None)
     if fail_under is not None and (low := [one for one in found if one.main < fail_under]):
         click.echo(
             f"Below {fail_under:g}: " + ", ".join(f"{one.task} {one.main:.2f}" for one in low), err=True
         )
         return 1
     return 0
+
+
+@eval_command.command("show")
+@click.argument(
+    "folders", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="RESULTS..."
+)
+@against_option
+@options.json_option
+def show_command(folders: tuple[Path, ...], against: str | None, as_json: bool) -> None:
+    """Print kept results again, those of several models or profiles side by side.
+
+    \b
+    searchkit eval ./scifact --out results/default
+    searchkit eval ./scifact --model hkunlp/instructor-large --out results/large
+    searchkit eval show results/default results/large --against paper
+
+    RESULTS are folders of searchkit eval --out. Whether a difference is chance says searchkit eval compare.
+    """
+    from searchkit.evaluation.results import read_all
+
+    figures.print_side_by_side({str(one): read_all(one) for one in folders}, as_json, against)
 
 
 @eval_command.command("compare")
@@ -170,6 +203,14 @@ def compare_command(first: Path, second: Path, as_json: bool) -> None:
     output.console().print(shown)
 
 
+def _completer(model: str | None) -> Completer | None:
+    if model is None:
+        return None
+    from searchkit.embedding.completer import open_completer
+
+    return open_completer(model)
+
+
 def _sides(one: Difference) -> str:
     return f"{one.better}, {one.worse}" if one.better or one.worse else ""
 
@@ -192,22 +233,3 @@ def _instructions(query: str | None, document: str | None, profile: str | None) 
     if profile is not None:
         raise UsageError("--profile names both instructions", remedy="leave it out, or the literal ones")
     return {"query": query or "", "document": document or ""}
-
-
-def _print(found: Sequence[Result], as_json: bool, against: str | None) -> None:
-    from searchkit.evaluation import results
-
-    if as_json:
-        output.print_json(results.plain(found))
-        return
-    shown = output.table("task", "kind", "measure", "score", "95 %", "others")
-    for one in found:
-        measured = one.measured
-        others = ", ".join(
-            f"{name} {value:.2f}" for name, value in measured.measures.items() if name != measured.main
-        )
-        shown.add_row(
-            one.task, measured.kind, measured.main, f"{one.main:.2f}",
-            f"{measured.low:.2f} to {measured.high:.2f}", others,
-        )  # fmt: skip
-    output.console().print(shown)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchkit.cli import options, output
-from searchkit.cli.progress import counting
+from searchkit.cli.progress import steps
 from searchkit.cli.trying import check_folder, embedder, say_untrained, set_options, side_option, tasks
 from searchkit.errors import UsageError
 
@@ -101,7 +101,7 @@ def tune_command(
     if out is not None and out.suffix != ".toml":
         raise UsageError(f"{out} is no name of a profile", remedy=f"as in: --out {out.stem}.toml")
     wanted = _wanted(asked)
-    with counting("tuning") as on_progress:
+    with steps("tuning") as on_progress:
         if target is None and questions is not None:
             _no_set_options(asked)
             one = tuning.tune_collection(

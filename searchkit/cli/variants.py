@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchkit.cli import options, output
-from searchkit.cli.progress import counting
+from searchkit.cli.progress import steps
 from searchkit.cli.trying import check_folder, embedder, say_untrained, set_options, side_option, tasks
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def robustness_command(
 
     check_folder(png)
     chosen = tasks(targets, asked)
-    with counting("measuring") as on_progress:
+    with steps("measuring") as on_progress:
         found = variants.robustness(embedder(asked), chosen, _varied(asked), k, on_progress)
     _print_variations(found, as_json, gaps=True)
     if png is not None:
@@ -68,7 +68,7 @@ def ablate_command(targets: tuple[Path, ...], png: Path | None, as_json: bool, *
 
     check_folder(png)
     chosen = tasks(targets, asked)
-    with counting("measuring") as on_progress:
+    with steps("measuring") as on_progress:
         found = variants.ablate(embedder(asked), chosen, _varied(asked), on_progress)
     _print_variations(found, as_json, gaps=False)
     if png is not None:

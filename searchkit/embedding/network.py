@@ -15,7 +15,7 @@ import transformers
 from torch import Tensor, nn
 
 from searchkit.embedding.checkpoint import Checkpoint, DenseLayer
-from searchkit.embedding.json_files import AGAIN
+from searchkit.embedding.json_files import AGAIN, read_json
 from searchkit.embedding.weights import dense_weights, network_weights
 from searchkit.errors import ModelError
 from searchkit.export.kinds import T5_KINDS
@@ -66,6 +66,18 @@ def load_scorer(network: Path, model: str, kind: str) -> nn.Module:
         )
     _check_complete(report, network, harmless=BUFFERS)
     return scorer
+
+
+def load_completer(folder: Path, model: str) -> nn.Module:
+    """A causal language model, in float32, on the CPU, in evaluation mode.
+
+    Raises:
+        ModelError: as for `load_network`.
+    """
+    kind = str(read_json(folder / "config.json").get("model_type"))
+    network, report = _read(transformers.AutoModelForCausalLM, folder, model, kind)
+    _check_complete(report, folder, harmless=BUFFERS)
+    return network
 
 
 def load_tail(checkpoint: Checkpoint, width: int) -> nn.Sequential:

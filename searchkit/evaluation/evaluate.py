@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from searchkit.embedding.embedder import SIDES, Embedder
 from searchkit.evaluation import results, tasks
 from searchkit.evaluation.encoding import Encoder
+from searchkit.evaluation.prompting import Completer
 from searchkit.evaluation.results import Result
 from searchkit.evaluation.tasks import Task
 from searchkit.profile import Profile, Side
@@ -26,7 +28,8 @@ class Wanted:
 
     profile: name or file; None for no Instruction. instructions: literal texts by side, in place of a
     Profile's. out: where results are written, and kept ones found; None: nowhere. vectors: where vectors
-    are kept between runs; None for nowhere. again: measure also Tasks that have a result.
+    are kept between runs; None for nowhere. again: measure also Tasks that have a result. completer: the
+    language model that Tasks of kind 'prompts' ask.
     """
 
     profile: str | None = None
@@ -34,6 +37,7 @@ class Wanted:
     out: Path | None = None
     vectors: Path | None = None
     again: bool = False
+    completer: Completer | None = None
 
 
 def evaluate(
@@ -56,8 +60,7 @@ def _evaluated(embedder: Embedder, task: Task, wanted: Wanted, on_task: OnTask |
     data = fingerprint_of(task)
     make = partial(
         Result,
-        model=embedder.model,
-        fingerprint=embedder.fingerprint(),
+        **_measured_with(embedder, wanted.completer if task.kind == "prompts" else None),
         instructions=dict[str, str](**instructions),
         profile=profile if wanted.instructions is None else None,
         data=data,
@@ -68,13 +71,23 @@ def _evaluated(embedder: Embedder, task: Task, wanted: Wanted, on_task: OnTask |
         return kept
     told = None if on_task is None else partial(on_task, task.name)
     encode = Encoder(embedder, instructions, wanted.vectors, told)
-    measured = tasks.run(task, encode)
+    measured = tasks.run(task, encode, wanted.completer)
     took = round(time.perf_counter() - began, 3)
     found = [make(task=name, measured=one, took_s=took) for name, one in measured.items()]
     if wanted.out is not None:
         for one in found:
             results.write(one, wanted.out)
     return found
+
+
+def _measured_with(embedder: Embedder, completer: Completer | None) -> dict[str, Any]:
+    """What the figures are of: the model, with the one that answered where one did."""
+    if completer is None:
+        return {"model": embedder.model, "fingerprint": embedder.fingerprint()}
+    return {
+        "model": f"{embedder.model}, answers by {completer.model}",
+        "fingerprint": {**embedder.fingerprint(), "completer": completer.fingerprint()},
+    }
 
 
 def literals(

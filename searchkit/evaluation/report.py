@@ -8,6 +8,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from searchkit.evaluation import paper
+from searchkit.evaluation.paper import Published
 from searchkit.evaluation.results import Result
 
 WIDTH, ROW_HEIGHT, DPI = 8.0, 0.34, 110  # inches; dots per inch
@@ -31,17 +33,26 @@ img {{ max-width: 100%; background: #fff; border-radius: 4px }}
 <table><tr>{head}</tr>
 {rows}
 </table>
+{sources}
 </html>
 """
 
 
-def write(found: Sequence[Result], page: Path | None, picture: Path | None) -> None:
-    """Write a page, a picture, or both; intervals are bootstrapped, 95 %."""
+def write(
+    found: Sequence[Result],
+    page: Path | None,
+    picture: Path | None,
+    against: Sequence[Published | None] | None = None,
+) -> None:
+    """Write a page, a picture, or both; intervals are bootstrapped, 95 %.
+
+    against: what was published of the set of each result, in their order, for columns of their own.
+    """
     drawn = png(found)
     if picture is not None:
         picture.write_bytes(drawn)
     if page is not None:
-        page.write_text(_page(found, drawn), encoding="utf-8")
+        page.write_text(_page(found, drawn, against), encoding="utf-8")
 
 
 def png(found: Sequence[Result]) -> bytes:
@@ -70,20 +81,27 @@ def png(found: Sequence[Result]) -> bytes:
     return out.getvalue()
 
 
-def _page(found: Sequence[Result], drawn: bytes) -> str:
-    names = ("task", "kind", "measure", "score", "95 %", "others", "of", "instructions")
+def _page(found: Sequence[Result], drawn: bytes, against: Sequence[Published | None] | None) -> str:
+    theirs = () if against is None else paper.columns()
+    names = ("task", "kind", "measure", "score", "95 %", *theirs, "others", "of", "instructions")
     models = ", ".join(dict.fromkeys(one.model for one in found))
+    beside = against if against is not None else [None] * len(found)
     return _PAGE.format(
         title="What was measured",
         about=html.escape(f"Model: {models}"),
         alt=html.escape(", ".join(f"{one.task} {one.main:.2f}" for one in found)),
         picture=base64.b64encode(drawn).decode("ascii"),
         head="".join(f"<th>{name}</th>" for name in names),
-        rows="\n".join(map(_row, found)),
+        rows="\n".join(_row(one, _figures(other, theirs)) for one, other in zip(found, beside, strict=True)),
+        sources="" if against is None else f"<p>{html.escape(paper.sources())}</p>",
     )
 
 
-def _row(one: Result) -> str:
+def _figures(published: Published | None, columns: Sequence[str]) -> list[str]:
+    return ["" if published is None else f"{published.figures[name]:.2f}" for name in columns]
+
+
+def _row(one: Result, theirs: Sequence[str]) -> str:
     measured = one.measured
     others = ", ".join(
         f"{name} {value:.2f}" for name, value in measured.measures.items() if name != measured.main
@@ -98,6 +116,7 @@ def _row(one: Result) -> str:
         "<tr>"
         + "".join(f"<td>{cell}</td>" for cell in cells)
         + f'<td class="number">{one.main:.2f}</td><td>{interval}</td>'
+        + "".join(f'<td class="number">{figure}</td>' for figure in theirs)
         + "".join(f"<td>{cell}</td>" for cell in (html.escape(others), counts, instructions or "none"))
         + "</tr>"
     )

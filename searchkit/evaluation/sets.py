@@ -10,7 +10,7 @@ Layouts, by folder or by file (.gz, too):
     sts             {a, b, score}
     labelled        {text, and one or more columns of labels}, title put before the text
     judgement       {hyp, refs: [..], human_score}
-    prompts         {text, answer}, files 'train' and 'test'
+    prompts         {text, answer}, in a folder with files 'train' (examples) and 'test' (questions)
 """
 
 from __future__ import annotations
@@ -81,6 +81,15 @@ class JudgementSet:
     generated: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
     scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptSet:
+    """Texts and what is to be answered to each."""
+
+    name: str
+    texts: tuple[str, ...]
+    answers: tuple[str, ...]
 
 
 def read_retrieval(folder: Path, split: str | None = None) -> RetrievalSet:
@@ -163,6 +172,16 @@ def read_judgement(file: Path) -> JudgementSet:
         generated=tuple(row.text("hyp") for row in rows),
         references=tuple(row.texts("refs") for row in rows),
         scores=tuple(row.number("human_score") for row in rows),
+    )
+
+
+def read_prompts(file: Path) -> PromptSet:
+    """Rows {text, answer}: annotated examples, or questions."""
+    rows = _some(file, list(rows_of(file)))
+    return PromptSet(
+        name=named(file),
+        texts=tuple(row.text("text") for row in rows),
+        answers=tuple(row.name("answer") for row in rows),
     )
 
 

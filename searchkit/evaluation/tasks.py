@@ -26,6 +26,7 @@ from searchkit.errors import DataInvalid, UsageError, near_names
 from searchkit.evaluation import sets
 from searchkit.evaluation.labelled import measure_classification, measure_clustering, split
 from searchkit.evaluation.measured import Encode, Kind, Measured
+from searchkit.evaluation.prompting import Completer, measure_prompts
 from searchkit.evaluation.retrieval import measure_reranking, measure_retrieval
 from searchkit.evaluation.rows import SUFFIXES, rows_of
 from searchkit.evaluation.similarity import measure_judgement, measure_pairs, measure_sts
@@ -38,6 +39,7 @@ _BY_FIELDS: tuple[tuple[Kind, frozenset[str]], ...] = (
     ("pairs", frozenset({"a", "b", "label"})),
     ("sts", frozenset({"a", "b", "score"})),
     ("clustering", frozenset({"text", "label"})),
+    ("prompts", frozenset({"text", "answer"})),
 )
 _KEYS = frozenset({"name", "path", "kind", "split", "labels", "profile", "paper"})
 
@@ -103,15 +105,23 @@ def suite(file: Path) -> list[Task]:
     return made
 
 
-def run(task: Task, encode: Encode) -> Mapping[str, Measured]:
+def run(task: Task, encode: Encode, completer: Completer | None = None) -> Mapping[str, Measured]:
     """Read the set and measure. Returns: what was found by name; several where a set has several labellings.
 
-    Raises: UsageError, DataInvalid: see sets.py.
+    completer: the language model that a Task of kind 'prompts' asks. Raises: UsageError: there is none;
+    UsageError, DataInvalid: see sets.py.
     """
     if task.kind == "retrieval":
         return {task.name: measure_retrieval(sets.read_retrieval(task.path, task.split), encode)}
     if task.kind in ("clustering", "classification"):
         return _labelled(task, encode)
+    if task.kind == "prompts":
+        if completer is None:
+            raise UsageError(
+                f"task '{task.name}' asks a language model for answers, and none is named",
+                remedy="name a folder or an id: --completer openai-community/gpt2",
+            )
+        return {task.name: measure_prompts(*_examples_and_questions(task), encode, completer)}
     file = file_of(task.path, task.split)
     if task.kind == "reranking":
         return {task.name: measure_reranking(sets.read_reranking(file), encode)}
@@ -134,6 +144,23 @@ def _labelled(task: Task, encode: Encode) -> Mapping[str, Measured]:
     else:
         found = measure_classification(*to_learn_and_to_ask(task), encode)
     return dict(zip(result_names(task), found.values(), strict=True))
+
+
+def _examples_and_questions(task: Task) -> tuple[sets.PromptSet, sets.PromptSet]:
+    """train.* and test.* of a folder, or the part that the split names in place of test."""
+    part = task.split or "test"
+    if not task.path.is_dir():
+        raise UsageError(
+            f"{task.path} is one file: whose are the examples?",
+            remedy=f"expected a folder with train.jsonl (text, answer) and {part}.jsonl",
+        )
+    train, test = (_rows_named(task.path, name) for name in ("train", part))
+    if train is None or test is None:
+        raise UsageError(
+            f"{task.path} has no file '{part if train else 'train'}'",
+            remedy=f"expected train.jsonl with examples (text, answer) and {part}.jsonl with questions",
+        )
+    return sets.read_prompts(train), sets.read_prompts(test)
 
 
 def to_learn_and_to_ask(task: Task) -> tuple[sets.LabelledSet, sets.LabelledSet]:

@@ -45,13 +45,14 @@ OWNERS: dict[str, set[str]] = {
     "pptx": {"documents"},
     "pypdfium2": {"documents"},
     "semantic_text_splitter": {"documents"},
+    "mteb": {"evaluation"},
     "scipy": {"evaluation"},
     "sklearn": {"analysis", "evaluation"},
     "openTSNE": {"analysis"},
     "umap": {"analysis"},
     "matplotlib": {"analysis", "evaluation"},
 }
-IMPORTED_BY_ONE_FILE = {"faiss", "onnx", "onnxruntime"}
+IMPORTED_BY_ONE_FILE = {"faiss", "mteb", "onnx", "onnxruntime"}
 
 # Reading these runs code that the file brings along.
 CODE_CARRYING_FORMATS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

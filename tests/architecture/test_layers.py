@@ -23,6 +23,7 @@ HEAVY = {
     "faiss",
     "kreuzberg",
     "matplotlib",
+    "mteb",
     "onnxruntime",
     "openTSNE",
     "scipy",
