@@ -355,6 +355,12 @@ class Library:
         """A Collection's model, open, in the precision of its vectors. Raises: ModelError."""
         return self._models.embedder(collection.model, collection.recipe.get("precision"))
 
+    def beside(self, folder: Path) -> Library:
+        """The Library in another folder, with the models that this one has open."""
+        other = Library(folder)
+        other._models = self._models
+        return other
+
     def unstored(self, paths: Sequence[str | Path], collection: StoredCollection) -> Unstored:
         """Read, cut and embed files as for a Collection; nothing is stored. Raises: as read_unstored."""
         from searchkit.collection.unstored import read_unstored

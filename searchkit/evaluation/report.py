@@ -31,17 +31,18 @@ img {{ max-width: 100%; background: #fff; border-radius: 4px }}
 <table><tr>{head}</tr>
 {rows}
 </table>
+{more}
 </html>
 """
 
 
-def write(found: Sequence[Result], page: Path | None, picture: Path | None) -> None:
-    """Write a page, a picture, or both; intervals are bootstrapped, 95 %."""
+def write(found: Sequence[Result], page: Path | None, picture: Path | None, more: str = "") -> None:
+    """Write a page, a picture, or both; intervals are bootstrapped, 95 %. more: HTML below the figures."""
     drawn = png(found)
     if picture is not None:
         picture.write_bytes(drawn)
     if page is not None:
-        page.write_text(_page(found, drawn), encoding="utf-8")
+        page.write_text(_page(found, drawn, more), encoding="utf-8")
 
 
 def png(found: Sequence[Result]) -> bytes:
@@ -69,7 +70,7 @@ def png(found: Sequence[Result]) -> bytes:
     return out.getvalue()
 
 
-def _page(found: Sequence[Result], drawn: bytes) -> str:
+def _page(found: Sequence[Result], drawn: bytes, more: str) -> str:
     names = ("task", "kind", "measure", "score", "95 %", "others", "of", "instructions")
     models = ", ".join(dict.fromkeys(one.model for one in found))
     return _PAGE.format(
@@ -79,6 +80,7 @@ def _page(found: Sequence[Result], drawn: bytes) -> str:
         picture=base64.b64encode(drawn).decode("ascii"),
         head="".join(f"<th>{name}</th>" for name in names),
         rows="\n".join(map(_row, found)),
+        more=more,
     )
 
 
