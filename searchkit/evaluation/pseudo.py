@@ -2,8 +2,8 @@
 
     link      the words of a Markdown link; looked for is the document that it leads to
     faq       a heading that is a question, or the question of a row that has an answer, too
-    heading   a heading of three words or more; looked for is its document
     title     the title of a document
+    heading   a heading of three words or more; looked for is its document
 
 Left out is what says too little or may mean several documents: fewer than two words, more than 20, words that
 title, heading or link of another document say, too. What a document says of itself is masked (masking.py); a
@@ -14,6 +14,7 @@ among them, count neither as right nor as wrong. All are shuffled by the seed, a
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from searchkit.library.database import Database
 
 SAMPLE = 300
 LEAST = 10  # questions: fewer say nothing
-KINDS = ("link", "faq", "heading", "title")  # of one wording the first one counts
+KINDS = ("link", "faq", "title", "heading")  # of one wording the first one counts
 LEAST_WORDS = {"link": 2, "faq": 3, "heading": 3, "title": 2}
 MOST_WORDS = 20
 PER_DOCUMENT = 2  # questions that look for one document, so that no long one has most of them
@@ -39,6 +40,9 @@ MOST_ELSEWHERE = 20  # documents that say the same words: what more of them say 
 ASKED_IN = ("question", "questions", "q", "frage", "pregunta", "query")  # columns of tables of questions
 ANSWERED_IN = ("answer", "answers", "a", "antwort", "réponse", "reponse", "respuesta", "response")
 _BORDER = " > "
+_MARKDOWN = ("markdown", "notebook")
+_ATX = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*")
+_MARKUP = re.compile(r"\{[#:.][^}]*\}|(?<=\])\([^)]*\)|[*`\[\]]+")  # anchors, targets of links, marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +152,28 @@ def _candidates(
     pages = Pages(documents.values())
     seen: set[tuple[int, str]] = set()
     for content in contents_of(db, collection.collection_id):
-        for heading in content.heading.split(_BORDER) if content.heading else ():
+        linking = documents[content.document_id]
+        above = content.heading.split(_BORDER) if content.heading else []
+        within = headings_in(content.text) if linking.kind in _MARKDOWN else ()
+        for heading in (*above, *within):
             if (content.document_id, heading) not in seen:
                 seen.add((content.document_id, heading))
                 kind = "faq" if heading.rstrip().endswith(("?", "？", "؟")) else "heading"
                 yield Candidate(kind, heading, content.document_id, phrase_of(heading))
-        linking = documents[content.document_id]
         for text, target in links_of(content.text):
             document = pages.at(target, linking)
             if document is not None and document != content.document_id:
                 yield Candidate("link", text, document, phrase_of(text))
+
+
+def headings_in(text: str) -> Iterator[str]:
+    """The headings of Markdown within a passage: short sections share one, which is under none of them."""
+    fenced = False
+    for line in text.split("\n"):
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        elif not fenced and (found := _ATX.fullmatch(line)):
+            yield _MARKUP.sub("", found[1]).strip()
 
 
 def asked_in(row: StoredDocument) -> str:
