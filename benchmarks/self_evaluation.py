@@ -7,8 +7,8 @@ of the pairs that differ significantly by judged questions (paired randomisation
 
     python -m benchmarks.self_evaluation [--corpus NAME] [--sample N] [--cuts N] [--save]
 
-The corpora are sample_corpus and links_gov_docs. The latter reads $SEARCHKIT_SHARED; its questions are words of
-links, so that the kind of that name is left out of `--self`: it would be measured by itself.
+The corpora are sample_corpus and links_gov_docs. The latter reads $SEARCHKIT_SHARED; its questions are words
+of links, so that the kind of that name is left out of `--self`: it would be measured by itself.
 """
 
 from __future__ import annotations
