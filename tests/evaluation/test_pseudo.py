@@ -77,11 +77,11 @@ def test_documents_that_say_the_words_do_not_count(library):
 
 
 def test_a_document_that_still_says_the_words_when_masked_is_not_asked_for(library, tmp_path):
-    path = tmp_path / "docs" / "animals" / "otter.md"
-    write(path, path.read_text() + "\nWe wrote on feeding young otter well before.\n")
+    path = tmp_path / "docs" / "animals" / "badger.md"
+    write(path, path.read_text() + "\nWe wrote on feeding young badger well before.\n")
     library.index([tmp_path / "docs"])
     asked = {one.text for one in made_of(library).questions}
-    assert "Feeding young otter well" not in asked
+    assert "Feeding young badger well" not in asked
     assert "Feeding young lynx well" in asked
 
 
