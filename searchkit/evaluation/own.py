@@ -42,7 +42,7 @@ SNIPPET = 160  # characters of a passage that was found instead
 JUDGED_BY_PEOPLE = "judged questions"
 WEAK = (
     "weak evidence: headings, titles, links and questions of the collection's own, not what its users ask; "
-    "good for comparing, no figure of how good it is"
+    "good for comparing modes, no figure of how good it is"
 )
 
 OnTask = Callable[[str, int, int], None]  # what is asked, how many, of how many
