@@ -338,8 +338,9 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, evaluation, instructions, hybrid, relevance, reranking, similar, duplicates, clustering,
-        classification, map, sample_corpus, refresh, refresh_many, pipeline, growth, vector_search,
+        query_latency, evaluation, instructions, hybrid, relevance, reranking, similar, duplicates,
+        clustering, classification, map, sample_corpus, refresh, refresh_many, pipeline, growth,
+        vector_search,
     )
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchkit.cli import figures, options, output
+from searchkit.cli.own import ONLY_HERE, Gate, gate_options, own_command
 from searchkit.cli.progress import steps
 from searchkit.errors import UsageError
 from searchkit.settings import DEFAULT_MODEL
@@ -23,30 +24,35 @@ KINDS = ("retrieval", "reranking", "clustering", "pairs", "sts", "classification
 
 
 class _SetsAreTheDefault(click.Group):
-    """`searchkit eval SET` is `searchkit eval run SET`."""
+    """`searchkit eval SET` is `searchkit eval run SET`, `searchkit eval -c NAME` is `searchkit eval own`."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands:
-            args = ["run", *args]
-        return super().resolve_command(ctx, args)
+        return super().resolve_command(ctx, self._named(args))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Options before the first set belong to `run`, not to the group.
-        if args and args[0] not in (*self.commands, "-h", "--help"):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
+        # Options before the first set belong to the command, not to the group.
+        return super().parse_args(ctx, self._named(args))
+
+    def _named(self, args: list[str]) -> list[str]:
+        """With the command that is meant where none is named."""
+        if not args or args[0] in (*self.commands, "-h", "--help"):
+            return args
+        of_own = any(one.split("=")[0] in ONLY_HERE or one.startswith("-c") for one in args)
+        return ["own" if of_own else "run", *args]
 
 
 @click.group("eval", cls=_SetsAreTheDefault)
 def eval_command() -> None:
-    """Measure how good a model and its instructions are: searchkit eval SET...
+    """Measure how good a model and its instructions are: searchkit eval SET..., or eval -c NAME ...
 
     \b
     searchkit eval ./scifact --profile scientific-retrieval
     searchkit eval suite.toml --out results/mine --html report.html
     searchkit eval compare results/default results/mine
+    searchkit eval -c company-docs --questions questions.jsonl
+    searchkit eval -c company-docs --self
 
     A SET is a folder or file of a judged set, or a suite.toml that names several. What kind of task it is
     shows in its columns: see searchkit eval run --help.
@@ -85,9 +91,7 @@ against_option = click.option(
 @click.option(
     "--png", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw the figures."
 )
-@click.option(
-    "--fail-under", type=float, metavar="X", help="Exit code 1 if a main measure is below X percent."
-)
+@gate_options
 @options.json_option
 def run_command(
     targets: tuple[Path, ...],
@@ -97,7 +101,8 @@ def run_command(
     against: str | None,
     html: Path | None,
     png: Path | None,
-    fail_under: float | None,
+    fail_under: tuple[str, ...],
+    baseline: Path | None,
     as_json: bool,
     **asked: Any,
 ) -> int:
@@ -124,6 +129,7 @@ def run_command(
     for file in (html, png):
         if file is not None and not file.absolute().parent.is_dir():
             raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
+    gate = Gate(fail_under, baseline, asked["out"])
     chosen = _tasks(targets, asked["kind"], asked["split"], asked["labels"])
     if against is not None:
         figures.check(chosen)
@@ -145,12 +151,10 @@ def run_command(
         from searchkit.evaluation import report
 
         report.write(found, html, png, figures.published_beside(found) if against is not None else None)
-    if fail_under is not None and (low := [one for one in found if one.main < fail_under]):
-        click.echo(
-            f"Below {fail_under:g}: " + ", ".join(f"{one.task} {one.main:.2f}" for one in low), err=True
-        )
-        return 1
-    return 0
+    return gate.exit_code(found)
+
+
+eval_command.add_command(own_command)
 
 
 @eval_command.command("show")

@@ -99,7 +99,7 @@ class Library:
         if not exists(self.folder):  # a mistake must not leave an empty Library behind
             self._look(roots)
             self._models.embedder(refresh.place_of(model) or settings.DEFAULT_MODEL, None)
-        with self._write(patience) as db:
+        with self.written(patience) as db:
             # Looked at under the lock: what another run added meanwhile would else seem to be gone.
             found = self._look(roots)
             run = refresh.prepare(db, wanted, collection, model, self._models.embedder)
@@ -118,7 +118,7 @@ class Library:
         One that cannot be refreshed, for its model is gone perhaps, says so in its report's `failed`.
         """
         Database.read(self.folder).close()  # says so when there is no Library, instead of making one
-        with self._write(patience) as db:
+        with self.written(patience) as db:
             chosen = [named(db, collection)] if collection else catalogue.collections(db)
             if not chosen:
                 raise CollectionNotFound(
@@ -258,7 +258,7 @@ class Library:
         from searchkit.library import classifiers
 
         Database.read(self.folder).close()
-        with self._write(patience) as db:
+        with self.written(patience) as db:
             chosen = named(db, collection)
             held = catalogue.sources(db, chosen.collection_id)
             gone = held if source is None else [sources.held_as(chosen.name, held, Path(source))]
@@ -335,7 +335,7 @@ class Library:
         Returns: names of the Collections done.
         """
         Database.read(self.folder).close()
-        with self._write(patience) as db:
+        with self.written(patience) as db:
             chosen = [named(db, collection)] if collection else catalogue.collections(db)
             if collection is None or fulltext.problems(db):
                 with db.transaction() as tx:
@@ -359,7 +359,7 @@ class Library:
     ) -> Iterator[tuple[Database, StoredCollection]]:
         """The database with its lock, and a Collection of it; closed afterwards. Raises: LibraryBusy."""
         Database.read(self.folder).close()
-        with self._write(patience) as db:
+        with self.written(patience) as db:
             yield db, chosen_or_default(db, collection)
 
     def embedder(self, collection: StoredCollection) -> Embedder:
@@ -370,11 +370,11 @@ class Library:
         """A model, its vectors of this precision class, None for any. Raises: ModelNotFound, ModelError."""
         return self._models.embedder(model, space)
 
-    @contextmanager
-    def written(self, *, patience: Patience = NO_PATIENCE) -> Iterator[Database]:
-        """The database with its lock, made where there is none; closed afterwards. Raises: LibraryBusy."""
-        with self._write(patience) as db:
-            yield db
+    def beside(self, folder: Path) -> Library:
+        """The Library in another folder, with the models that this one has open."""
+        other = Library(folder)
+        other._models = self._models
+        return other
 
     def unstored(self, paths: Sequence[str | Path], collection: StoredCollection) -> Unstored:
         """Read, cut and embed files as for a Collection; nothing is stored. Raises: as read_unstored."""
@@ -382,7 +382,8 @@ class Library:
 
         return read_unstored(paths, collection, self.embedder(collection), self.folder)
 
-    def _write(self, patience: Patience) -> Database:
+    def written(self, patience: Patience = NO_PATIENCE) -> Database:
+        """The database with its lock, made where there is none, to be closed. Raises: LibraryBusy."""
         from searchkit.library import forgotten
 
         db = Database.write(self.folder, wait_s=patience.wait_s, on_wait=patience.on_wait)

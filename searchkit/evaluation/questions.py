@@ -168,7 +168,7 @@ def _names(row: Row) -> list[str]:
         for one in values:
             if not isinstance(one, str) or not one.strip():
                 raise row.wrong(f"'{column}' holds {one!r}, expected names of documents")
-            if column == "documents" and one in found:
+            if values.count(one) > 1:
                 raise row.wrong(f"{one!r} is named twice", "name it once")
         found += [one for one in values if one not in found]
     return found

@@ -8,7 +8,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from searchkit.evaluation import paper
+from searchkit.evaluation import own_report, paper
 from searchkit.evaluation.paper import Published
 from searchkit.evaluation.results import Result
 
@@ -34,6 +34,7 @@ img {{ max-width: 100%; background: #fff; border-radius: 4px }}
 {rows}
 </table>
 {sources}
+{more}
 </html>
 """
 
@@ -93,6 +94,7 @@ def _page(found: Sequence[Result], drawn: bytes, against: Sequence[Published | N
         picture=base64.b64encode(drawn).decode("ascii"),
         head="".join(f"<th>{name}</th>" for name in names),
         rows="\n".join(_row(one, _figures(other, theirs)) for one, other in zip(found, beside, strict=True)),
+        more=own_report.section(found),
         sources="" if against is None else f"<p>{html.escape(paper.sources())}</p>",
     )
 

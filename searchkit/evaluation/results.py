@@ -36,6 +36,7 @@ class Result:
     took_s: float = 0.0
     version: str = ""
     format: int = field(default=FORMAT)
+    details: Mapping[str, Any] = field(default_factory=dict)  # what else was seen: JSON, no part of the key
 
     @property
     def key(self) -> str:
@@ -190,6 +191,7 @@ def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
             "profile": one.profile,
             "paper": one.paper,
             "took_s": one.took_s,
+            **({"details": dict(one.details)} if one.details else {}),
         }
         for one in results
     ]

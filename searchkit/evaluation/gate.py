@@ -1,0 +1,115 @@
+"""What makes a build fail: a measure below a bound, or a result significantly worse than a kept one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchkit.errors import UsageError, near_names
+from searchkit.evaluation.results import Result, compare, read_all
+
+SIGNIFICANT = 0.05
+LEAST_ITEMS = 6  # of five that all got worse, chance does as much in two of 2 ** 5 cases: p > 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The least that a measure may be, in percent. measure: None for the main one of each Task."""
+
+    measure: str | None
+    least: float
+
+
+def bound(text: str) -> Bound:
+    """Read '60', '0.6', '60%' or 'ndcg@10=0.6'; up to 1 a number is a share, above it percent.
+
+    Raises: UsageError.
+    """
+    name, equals, number = text.rpartition("=")
+    try:
+        value = float(number.strip().removesuffix("%"))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100 or (equals and not name.strip()):  # nan is neither
+        raise UsageError(
+            f"'{text}' is no bound", remedy="expected a share or percent: --fail-under 60, or ndcg@10=0.6"
+        )
+    share = value <= 1 and not number.strip().endswith("%")
+    return Bound(name.strip() or None, 100 * value if share else value)
+
+
+def below(found: Sequence[Result], bounds: Sequence[Bound]) -> list[str]:
+    """A line for each measure below its bound. Raises: UsageError: no Task has a measure of that name."""
+    lines = []
+    for one in bounds:
+        if one.measure is not None and not any(one.measure in result.measured.measures for result in found):
+            known = sorted({name for result in found for name in result.measured.measures})
+            raise UsageError(
+                f"there is no measure '{one.measure}'{near_names(one.measure, known)}",
+                remedy=f"expected one of: {', '.join(known)}",
+            )
+        for result in found:
+            name = one.measure or result.measured.main
+            value = result.measured.measures.get(name)
+            # not >=: what is not a number passes no bound
+            if value is not None and not value >= one.least:
+                lines.append(f"{result.task}: {name} is {value:.2f}, below {one.least:g}")
+    return lines
+
+
+def kept(path: Path) -> dict[str, Result]:
+    """The results that others are held against. Raises: UsageError, DataInvalid."""
+    if not path.exists():
+        raise UsageError(
+            f"there is no baseline {path}", remedy="make one with the same command and: --out FOLDER"
+        )
+    return read_all(path)
+
+
+def worse(found: Sequence[Result], baseline: Mapping[str, Result]) -> list[str]:
+    """A line for each Task that is significantly worse than in the baseline (p < 0.05, adjusted: `compare`).
+
+    Raises: UsageError: the baseline has no such Task, is of other questions, or there are so few of them that
+    nothing could be significant.
+    """
+    for one in found:
+        if one.task not in baseline:
+            raise UsageError(
+                f"the baseline has no '{one.task}', it has {', '.join(sorted(baseline))}",
+                remedy="make one with the same command and: --out FOLDER",
+            )
+        items = one.measured.items.get(one.measured.main)
+        if items is not None and len(items) < LEAST_ITEMS:
+            raise UsageError(
+                f"with {len(items)} questions no result can be significantly worse",
+                remedy=f"expected {LEAST_ITEMS} or more, better a hundred; or set a bound: --fail-under",
+            )
+    return [
+        f"{one.task}: {one.main} is {one.second:.2f}, was {one.first:.2f} "
+        f"({one.difference:+.2f}, p {one.p:.4f}"
+        + (f"; {one.worse} worse, {one.better} better)" if one.better or one.worse else ")")
+        for one in compare(baseline, {one.task: one for one in found})
+        if one.difference < 0 and one.p < SIGNIFICANT
+    ]
+
+
+def other_conditions(found: Sequence[Result], baseline: Mapping[str, Result]) -> list[str]:
+    """A line for each thing in which a baseline was measured otherwise: it may have made the difference."""
+    lines = []
+    for one in found:
+        if (before := baseline.get(one.task)) is None:
+            continue
+        now, then = _conditions(one), _conditions(before)
+        lines += [
+            f"{one.task}: the baseline has {name} {then[name]!r}, this is {now[name]!r}"
+            for name in now
+            if then[name] != now[name]
+        ]
+    return lines
+
+
+def _conditions(one: Result) -> dict[str, object]:
+    asked = {name: one.details.get(name) for name in ("collection", "mode")}
+    return {"model": one.model, "profile": one.profile, "instructions": dict(one.instructions), **asked}
