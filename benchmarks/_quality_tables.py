@@ -175,12 +175,24 @@ def evaluation(found: Figures) -> str:
                 one["main"],
                 f"{score:.2f}",
                 interval,
+                f"{one['usual']:.2f}",
                 *beside,
                 ", ".join(others),
                 secs(one["took_s"]),
             )
         )
-    head = ("set", "kind", "measure", "score", "95 %", "public", "reference", "others", "took")
+    head = (
+        "set",
+        "kind",
+        "measure",
+        found["precision"],
+        "95 %",
+        found["usual"],
+        "public",
+        "reference",
+        "others",
+        "took",
+    )
     parts = [table(head, rows)]
     judged = [(name, one) for name, one in found["sets"].items() if "jaccard" in one]
     for name, one in judged:
@@ -190,7 +202,7 @@ def evaluation(found: Figures) -> str:
             for who, figures in (("cosine", one["measures"]), ("words in common", one["jaccard"]))
         ]
         parts.append(table((f"{name}, by", *ways), cells))
-    return "\n\n".join((*parts, f"{found['model']}, {found['precision']}."))
+    return "\n\n".join((*parts, f"{found['model']}."))
 
 
 def relevance(found: Figures) -> str:

@@ -1,6 +1,6 @@
 """The embedded default on judged sets, by the protocol of each kind, beside public figures of the same model.
 
-    SEARCHKIT_SHARED=... python -m benchmarks.evaluation [--set NAME ...] [--precision auto] [--save]
+    SEARCHKIT_SHARED=... python -m benchmarks.evaluation [--set NAME ...] [--save]
 
 No instruction, 256 tokens; what `searchkit eval` measures, on the same files, in parts:
 
@@ -13,6 +13,7 @@ No instruction, 256 tokens; what `searchkit eval` measures, on the same files, i
 - billboard_mscoco: Pearson, Kendall and Spearman with what people said, beside a baseline that looks at words
   alone: the largest Jaccard coefficient of the words of a caption and those of one of its references.
 
+All is measured in float32, as others did, and in the precision that searchkit chooses, side by side.
 Public figures are MTEB's of the same model; reference figures were measured once with this model in bfloat16
 and are not public. Vectors are kept in the cache: a run that was stopped goes on where it was.
 """
@@ -84,20 +85,22 @@ def main() -> None:
     parser.add_argument(
         "--set", dest="sets", action="append", choices=SETS, help="only this; may be repeated"
     )
-    parser.add_argument("--precision", default="auto", help="what the model computes in")
     parser.add_argument("--save", action="store_true", help="keep the figures in results/")
     asked = parser.parse_args()
     shared = Path(os.environ.get("SEARCHKIT_SHARED", "")) / "data"
     if not (shared / "judgement").is_dir():
         raise SystemExit("no judged sets: name the shared data's folder in SEARCHKIT_SHARED")
-    embedder = open_embedder(precision=asked.precision, max_tokens=WINDOW)
+    exact = open_embedder(precision="float32", max_tokens=WINDOW)
+    usual = open_embedder(max_tokens=WINDOW)
     found = {}
     for name in asked.sets or SETS:
-        found[name] = measured(shared, name, SETS[name], embedder)
+        one = measured(shared, name, SETS[name], exact)
+        beside = measured(shared, name, SETS[name], usual)
+        found[name] = {**one, "usual": beside["measures"][beside["main"]]}
         print(name, {key: value for key, value in found[name].items() if key != "counts"}, flush=True)
     report(
         "evaluation",
-        {"model": embedder.model, "precision": embedder.precision, "sets": found},
+        {"model": exact.model, "precision": exact.precision, "usual": usual.precision, "sets": found},
         save=asked.save,
     )
 
