@@ -185,16 +185,16 @@ def show_command(folders: tuple[Path, ...], against: str | None, as_json: bool) 
 def compare_command(first: Path, second: Path, as_json: bool) -> None:
     """Compare two folders of results item by item: is SECOND better than FIRST, or is it chance?
 
-    Measures that are means over queries are tested by paired randomisation, others by bootstrap; p is
-    adjusted for how many tasks are compared.
+    Measures that are means over queries are tested by paired randomisation, those of pairs by bootstrap,
+    clusters and classes in blocks of texts that share none. p and intervals are adjusted for how many tasks
+    are compared.
     """
-    from dataclasses import asdict
-
-    from searchkit.evaluation.results import compare, read_all
+    from searchkit.evaluation.results import compare, plain_differences, read_all
+    from searchkit.evaluation.statistics import said
 
     found = compare(read_all(first), read_all(second))
     if as_json:
-        output.print_json([{**asdict(one), "difference": one.difference} for one in found])
+        output.print_json(plain_differences(found))
         return
     shown = output.table(
         "task", "measure", str(first), str(second), "difference", "95 %", "p", "better, worse"
@@ -202,9 +202,12 @@ def compare_command(first: Path, second: Path, as_json: bool) -> None:
     for one in found:
         shown.add_row(
             one.task, one.main, f"{one.first:.2f}", f"{one.second:.2f}", f"{one.difference:+.2f}",
-            f"{one.low:+.2f} to {one.high:+.2f}", f"{one.p:.4f}", _sides(one),
+            said(one.low, one.high, "+.2f"), "" if one.too_few else f"{one.p:.4f}", _sides(one),
         )  # fmt: skip
     output.console().print(shown)
+    for one in found:
+        if one.too_few:
+            click.echo(f"{output.clean(one.task)}: nothing can be told from chance: {one.too_few}")
 
 
 def _completer(model: str | None) -> Completer | None:

@@ -120,4 +120,6 @@ def _figures(published: Published | None, names: Sequence[str]) -> list[str]:
 
 
 def _interval(one: Result) -> str:
-    return f"{one.measured.low:.2f} to {one.measured.high:.2f}"
+    from searchkit.evaluation.statistics import said
+
+    return said(one.measured.low, one.measured.high)

@@ -21,7 +21,9 @@ class Measured:
     """Measures in percent. `main` is the one that the field reports.
 
     items: named columns of equal length, a number for each item. Where `main` is a mean over items, the
-    column so named holds what it is a mean of; else they are what it is computed from (`cosine`, `worth`).
+    column so named holds what it is a mean of; else they are what it is computed from (`cosine`, `worth`), or
+    `block`, the main measure, 0 to 1, of parts of the set that share no text. `group`: equal numbers for
+    items that are one piece of evidence; without it each is one. low, high: nan where there are too few.
     """
 
     kind: Kind

@@ -8,7 +8,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from searchkit.evaluation import own_report, paper
+from searchkit.evaluation import own_report, paper, statistics
 from searchkit.evaluation.paper import Published
 from searchkit.evaluation.results import Result
 
@@ -113,7 +113,7 @@ def _row(one: Result, theirs: Sequence[str]) -> str:
         f"{side}: <code>{html.escape(repr(text))}</code>" for side, text in one.instructions.items() if text
     )
     cells = [html.escape(one.task), measured.kind, measured.main]
-    interval = f"{measured.low:.2f} to {measured.high:.2f}"
+    interval = statistics.said(measured.low, measured.high)
     return (
         "<tr>"
         + "".join(f"<td>{cell}</td>" for cell in cells)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from searchkit.arrays import Float32Matrix, top_k
-from searchkit.evaluation import ranking, statistics
+from searchkit.evaluation import grouping, ranking, statistics
 from searchkit.evaluation.measured import Encode, Kind, Measured
 from searchkit.evaluation.sets import RerankingSet, RetrievalSet
 
@@ -32,7 +32,8 @@ def measure_retrieval(judged: RetrievalSet, encode: Encode) -> Measured:
             _of_query(names, scores[row], query, judged.judgements[query]) for row, query in enumerate(asked)
         ]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return _of_means("retrieval", "ndcg@10", columns, {"documents": len(names), "queries": len(rows)})
+    counts = {"documents": len(names), "queries": len(rows)}
+    return _of_means("retrieval", columns, list(judged.queries.values()), counts)
 
 
 def _of_query(
@@ -68,18 +69,22 @@ def measure_reranking(judged: RerankingSet, encode: Encode) -> Measured:
         columns["map"].append(ranking.average_precision(ranked, worth.tolist()))
         columns["mrr"].append(ranking.reciprocal_rank(ranked))
         start = end
-    return _of_means("reranking", "map", columns, {"queries": len(judged.queries), "candidates": len(texts)})
+    counts = {"queries": len(judged.queries), "candidates": len(texts)}
+    return _of_means("reranking", columns, [one.query for one in judged.queries], counts)
 
 
 def _of_means(
-    kind: Kind, main: str, columns: Mapping[str, list[float]], counts: Mapping[str, int]
+    kind: Kind, columns: Mapping[str, list[float]], queries: Sequence[str], counts: Mapping[str, int]
 ) -> Measured:
-    low, high = statistics.mean_interval(np.asarray(columns[main]))
+    """The main measure is the first column; equal queries are one piece of evidence."""
+    main = next(iter(columns))
+    groups = grouping.by_text(queries)
+    low, high = statistics.mean_interval(np.asarray(columns[main]), groups)
     return Measured(
         kind=kind,
         main=main,
         measures={name: 100 * float(np.mean(values)) for name, values in columns.items()},
-        items=columns,
+        items={**columns, "group": groups.tolist()},
         counts=counts,
         low=100 * low,
         high=100 * high,
