@@ -179,8 +179,8 @@ def test_pairs_that_share_a_text_by_way_of_others_are_one_group():
 
 def star(n: int) -> PairSet:
     """Pairs of which more than half hang together, and as many apart as 2 n / 3."""
-    first = ["q0"] * n + [f"q{one}" for one in range(1, 2 * n // 3)]
-    second = [f"d{one}" for one in range(len(first))]
+    first = [f"q{one // 2}" for one in range(n)] + [f"q{n + one}" for one in range(1, 2 * n // 3)]
+    second = [f"d{(one + 1) // 2}" for one in range(n)] + [f"d{one}" for one in range(n, len(first))]
     worth = tuple(float(one % 3 == 0) for one in range(len(first)))
     return PairSet(name="t", first=tuple(first), second=tuple(second), worth=worth, graded=False)
 
@@ -291,7 +291,7 @@ def test_an_undefined_measure_is_refused_with_the_reason():
 
 def test_a_round_in_which_all_labels_are_the_same_takes_more_items():
     trial = few(400)
-    first = split(trial, Plan())[0][:25]
+    first = split(trial, Plan())[0][:60]
     worth = np.arange(400) % 2
     worth[first] = 0
     judged = PairSet(
@@ -301,7 +301,9 @@ def test_a_round_in_which_all_labels_are_the_same_takes_more_items():
     embed = vectors(0, np.random.default_rng(0).normal(size=(400, DIM)), 1.0, 1.0)
     many = [*TEXTS, *(dict(one) for one in TEXTS[1:] * 5)]
     found = select(of_pairs(judged, embed, "t"), many, Plan(rounds=50))
-    assert found.rounds[0].items == 50 and np.isfinite(list(found.rounds[0].scores.values())).all()
+    assert [one.items for one in found.rounds] == [100, 100, 200] and np.isfinite(
+        list(found.rounds[0].scores.values())
+    ).all()
 
 
 def test_what_gives_all_texts_one_vector_comes_last_and_is_null_in_json():
@@ -323,6 +325,16 @@ def test_what_gives_all_texts_one_vector_comes_last_and_is_null_in_json():
     plain = json.loads(json.dumps(tuning.plain(tuned), allow_nan=False))
     assert plain["rounds"][0]["scores"][0] == {"candidate": 1, "score": None}
     assert plain["compared"][-1]["score"] is None and plain["compared"][0]["p"] is not None
+
+
+def test_what_is_not_defined_is_worse_than_any_correlation():
+    gives = {"": -0.9, "a ": np.nan, "b ": -0.5, "c ": -0.2}
+    trial = Trial(
+        name="t", kind="sts", main="spearman", groups=np.arange(60), means=False,
+        observe=lambda texts, rows: np.full((1, len(rows)), gives[texts["query"]]),
+        measure=lambda observed, rows: float(observed[0, 0]),
+    )  # fmt: skip
+    assert select(trial, TEXTS, Plan(rounds=20)).rounds[-1].kept == (3, 2, 1)
 
 
 def test_a_comparison_of_a_few_texts_says_that_they_are_too_few():
