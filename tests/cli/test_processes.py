@@ -32,7 +32,7 @@ def many(tmp_path):
 
 @pytest.fixture
 def held(tmp_path):
-    """A file: while it is there, an index run that is told of it waits after its first commit."""
+    """A file: while it is there, an index run that is told of it waits after two commits."""
     return write(tmp_path / "held", "")
 
 

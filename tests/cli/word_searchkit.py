@@ -1,6 +1,6 @@
 """The command line with the word embedder for a model.
 
-$SLOW_S makes every batch take that long, $SLOW_QUERY_S every query; after its first batch it waits as long as
+$SLOW_S makes every batch take that long, $SLOW_QUERY_S every query; after two batches it waits as long as
 the file $WAIT_WHILE is there; $AHEAD makes other processes read, however little there is.
 """
 
@@ -26,7 +26,7 @@ class SlowEmbedder(WordEmbedder):
     def embed_counted(self, texts, instruction=""):
         time.sleep(float(os.environ.get("SLOW_S", "0")))
         self.batches += 1
-        while self.batches > 1 and (wait_while := os.environ.get("WAIT_WHILE")) and Path(wait_while).exists():
+        while self.batches > 2 and (wait_while := os.environ.get("WAIT_WHILE")) and Path(wait_while).exists():
             time.sleep(0.01)
         made = super().embed_counted(texts, instruction)
         self.texts.clear()  # nobody asks here, and large files are weighed
