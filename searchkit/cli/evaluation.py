@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from searchkit.settings import DEFAULT_MODEL
 if TYPE_CHECKING:
     from searchkit.evaluation.prompting import Completer
     from searchkit.evaluation.results import Difference
-    from searchkit.evaluation.tasks import Task
     from searchkit.profile import Side
 
 KINDS = ("retrieval", "reranking", "clustering", "pairs", "sts", "classification", "judgement", "prompts")
@@ -83,7 +81,7 @@ against_option = click.option(
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep results there."
 )
-@click.option("--again", is_flag=True, help="Measure also what has a result in --out.")
+@click.option("--again", is_flag=True, help="Measure also what has a result in --out, and write over it.")
 @against_option
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report."
@@ -120,9 +118,11 @@ def run_command(
 
     For prompts a language model (--completer) answers each text of test.* by its nearest examples of train.*.
     Files are JSONL, CSV or TSV, .gz too. With --out, what was measured is not measured again, and an
-    interrupted run goes on where it was.
+    interrupted run goes on where it was. What DIR holds of another measurement is written over only with
+    --again.
     """
     from searchkit.embedding.embedder import open_embedder
+    from searchkit.evaluation import tasks
     from searchkit.evaluation.evaluate import Wanted, evaluate
     from searchkit.settings import cache_folder
 
@@ -130,7 +130,9 @@ def run_command(
         if file is not None and not file.absolute().parent.is_dir():
             raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
     gate = Gate(fail_under, baseline, asked["out"])
-    chosen = _tasks(targets, asked["kind"], asked["split"], asked["labels"])
+    chosen = tasks.named(
+        targets, kind=asked["kind"], split=asked["split"], labels=tuple(asked["labels"]) or None
+    )
     if against is not None:
         figures.check(chosen)
     wanted = Wanted(
@@ -217,18 +219,6 @@ def _completer(model: str | None) -> Completer | None:
 
 def _sides(one: Difference) -> str:
     return f"{one.better}, {one.worse}" if one.better or one.worse else ""
-
-
-def _tasks(targets: Sequence[Path], kind: str | None, split: str | None, labels: Sequence[str]) -> list[Task]:
-    from searchkit.evaluation import tasks
-
-    chosen: list[Task] = []
-    for target in targets:
-        if target.suffix == ".toml":
-            chosen += tasks.suite(target)
-        else:
-            chosen.append(tasks.task_at(target, kind=kind, split=split, labels=tuple(labels) or None))
-    return chosen
 
 
 def _instructions(query: str | None, document: str | None, profile: str | None) -> dict[Side, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ import numpy as np
 from searchkit.arrays import Int64Vector
 from searchkit.errors import DataInvalid, UsageError
 from searchkit.evaluation import statistics
-from searchkit.evaluation.measured import Measured
+from searchkit.evaluation.measured import Kind, Measured
 from searchkit.evaluation.similarity import MEASURES
 
 FORMAT = 1
@@ -41,8 +42,7 @@ class Result:
     @property
     def key(self) -> str:
         """Equal keys: the same measurement, which need not be made again."""
-        parts = [self.task, self.measured.kind, dict(self.fingerprint), dict(self.instructions), self.data]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        return key_of(self.task, self.measured.kind, self.fingerprint, self.instructions, self.data)
 
     @property
     def main(self) -> float:
@@ -70,32 +70,80 @@ class Difference:
         return self.second - self.first
 
 
-def write(result: Result, folder: Path) -> Path:
-    """Write a Result into a folder, by its Task's name. Returns: the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.task.replace('/', '.')}.json"
+class Damaged(DataInvalid):
+    """A file was cut off, or is no text: what it held cannot be known, and may be measured again."""
+
+
+def key_of(
+    task: str, kind: Kind, fingerprint: Mapping[str, str], instructions: Mapping[str, str], data: str
+) -> str:
+    """Result.key, known before anything is measured."""
+    parts = [task, kind, dict(fingerprint), dict(instructions), data]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def place(folder: Path, task: str) -> Path:
+    """The file in which a folder keeps the Result of a Task."""
+    return folder / f"{task.replace('/', '.')}.json"
+
+
+def held(path: Path, key: str) -> Result | None:
+    """The Result that a file keeps; None if there is no file.
+
+    Raises: Damaged. UsageError: it is of another measurement than this key, which would be written over.
+    """
+    if not path.exists():
+        return None
+    found = read(path)
+    if found.key != key:
+        raise UsageError(
+            f"{path} holds another measurement: other texts, model or instructions",
+            remedy="name another folder, or write over it with --again",
+        )
+    return found
+
+
+def write(result: Result, folder: Path, *, again: bool = False) -> Path:
+    """Write a Result into a folder, by its Task's name. Returns: the file.
+
+    Raises: UsageError: that file holds another measurement, and `again` does not say that it may go; or it
+    cannot be written.
+    """
+    path = place(folder, result.task)
+    if not again:
+        with contextlib.suppress(Damaged):
+            held(path, result.key)
     part = path.with_name(f"{path.name}-{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as out:
-        json.dump(asdict(result), out, ensure_ascii=False)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as out:
+            json.dump(asdict(result), out, ensure_ascii=False)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", remedy="name another folder"
+        ) from error
     return path
 
 
 def read(path: Path) -> Result:
-    """Read a Result. Raises: DataInvalid: the file holds none, or one of a newer searchkit."""
+    """Read a Result. Raises: Damaged. DataInvalid: the file holds none, or one of a newer searchkit."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    except ValueError as error:
+        raise Damaged(f"{path} is damaged, it holds no result of searchkit eval: {error}") from error
+    try:
         if table["format"] != FORMAT:
             raise DataInvalid(f"{path} is of format {table['format']}, this searchkit reads {FORMAT}")
         measured = Measured(**table.pop("measured"))
         return Result(
             measured=measured, **{one.name: table[one.name] for one in fields(Result) if one.name in table}
         )
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise DataInvalid(f"{path} holds no result of searchkit eval: {error!r}") from error
 
 

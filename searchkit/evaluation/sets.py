@@ -15,6 +15,7 @@ Layouts, by folder or by file (.gz, too):
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,10 +197,13 @@ def titled(row: Row) -> str:
     return " ".join(part.strip() for part in parts) if parts else row.text("text")
 
 
-def named(file: Path) -> str:
-    """What a set in a file is called: its folder, where the file's own name says nothing."""
-    stem = file.name.split(".")[0]
-    return file.absolute().parent.name if stem in ("data", "pairs", "texts", "test") else stem
+def named(path: Path) -> str:
+    """What a set is called: by its folder, or by its file where the name of that says something."""
+    whole = Path(os.path.abspath(path))  # of '.' and '..', too; links are called as they are named
+    if path.is_dir():
+        return whole.name
+    stem = whole.name.split(".")[0]
+    return whole.parent.name if stem in ("data", "pairs", "texts", "test") else stem
 
 
 def _pairs(file: Path, rows: Sequence[Row], worth: Sequence[float], *, graded: bool) -> PairSet:

@@ -70,17 +70,28 @@ def task_at(path: Path, **wanted: Any) -> Task:
         raise UsageError(
             f"'{kind}' is no kind of task{near_names(kind, KINDS)}", remedy=f"expected {', '.join(KINDS)}"
         )
-    name = wanted.pop("name", None) or path.name.split(".")[0]
+    name = wanted.pop("name", None) or sets.named(path)
     return Task(name=name, kind=kind, path=path, **wanted)
 
 
 def named(targets: Sequence[Path], **wanted: Any) -> list[Task]:
-    """The Tasks of folders and files, and of suites among them. Raises: as task_at and suite do."""
-    return [
+    """The Tasks of folders and files, and of suites among them, each of a name of its own.
+
+    Raises: UsageError: two are called the same; and as task_at and suite do.
+    """
+    made = [
         task
         for target in targets
         for task in (suite(target) if target.suffix == ".toml" else [task_at(target, **wanted)])
     ]
+    for place, one in enumerate(made):
+        for other in made[:place]:
+            if other.name == one.name:
+                raise UsageError(
+                    f"{other.path} and {one.path} are both called '{one.name}'",
+                    remedy='name them apart in a suite.toml: name = "..." under each [[task]]',
+                )
+    return made
 
 
 def suite(file: Path) -> list[Task]:
