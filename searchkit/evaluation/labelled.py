@@ -113,7 +113,6 @@ def split(judged: LabelledSet, share: float, seed: int = 0) -> tuple[LabelledSet
 
 def _part(judged: LabelledSet, rows: Sequence[int]) -> LabelledSet:
     return LabelledSet(
-        name=judged.name,
         texts=tuple(judged.texts[row] for row in rows),
         labels={column: tuple(labels[row] for row in rows) for column, labels in judged.labels.items()},
     )

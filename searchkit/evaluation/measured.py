@@ -31,3 +31,4 @@ class Measured:
     counts: Mapping[str, int]  # of queries, documents, texts, ...
     low: float  # of `main`, 95 %
     high: float
+    notes: Sequence[str] = ()  # what whoever reads the figures has to know

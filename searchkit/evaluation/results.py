@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,7 @@ def read(path: Path) -> Result:
         if table["format"] != FORMAT:
             raise DataInvalid(f"{path} is of format {table['format']}, this searchkit reads {FORMAT}")
         measured = Measured(**table.pop("measured"))
+        measured = replace(measured, notes=tuple(measured.notes))  # JSON knows lists only
         return Result(
             measured=measured, **{one.name: table[one.name] for one in fields(Result) if one.name in table}
         )
@@ -234,6 +235,7 @@ def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
             "high": one.measured.high,
             "measures": dict(one.measured.measures),
             "counts": dict(one.measured.counts),
+            "notes": list(one.measured.notes),
             "model": one.model,
             "instructions": dict(one.instructions),
             "profile": one.profile,

@@ -69,10 +69,10 @@ class Row:
             raise self.wrong(f"'{names[0]}' is {_short(found)}, expected a name or a whole number")
         return str(found)
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts of which none is empty."""
+    def texts(self, name: str, least: int = 0) -> tuple[str, ...]:
+        """A list of so many texts or more, of which none is empty."""
         found = self.value(name)
-        if not isinstance(found, list) or not found:
+        if not isinstance(found, list) or len(found) < least:
             raise self.wrong(f"'{name}' is {_short(found)}, expected a list of texts")
         for one in found:
             if not isinstance(one, str) or not one.strip():

@@ -31,7 +31,6 @@ Made = TypeVar("Made")
 class RetrievalSet:
     """Texts by id, and per query what its judged documents are worth; only judged queries."""
 
-    name: str
     documents: Mapping[str, str]
     queries: Mapping[str, str]
     judgements: Mapping[str, Mapping[str, float]]
@@ -48,28 +47,25 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RerankingSet:
-    """Queries with candidates to put in order."""
+    """Queries with candidates to put in order. left_out: how many had candidates of one kind only."""
 
-    name: str
     queries: tuple[Candidates, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSet:
-    """Pairs of texts. worth: 0 or 1 (duplicates), or any number (similarity), by `graded`."""
+    """Pairs of texts. worth: 0 or 1 (duplicates), or any number (similarity)."""
 
-    name: str
     first: tuple[str, ...]
     second: tuple[str, ...]
     worth: tuple[float, ...]
-    graded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledSet:
     """Texts with labels, under one or more labellings by name."""
 
-    name: str
     texts: tuple[str, ...]
     labels: Mapping[str, tuple[str, ...]]
 
@@ -78,7 +74,6 @@ class LabelledSet:
 class JudgementSet:
     """Generated texts, the references of each, and what people gave them."""
 
-    name: str
     generated: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
     scores: tuple[float, ...]
@@ -88,7 +83,6 @@ class JudgementSet:
 class PromptSet:
     """Texts and what is to be answered to each."""
 
-    name: str
     texts: tuple[str, ...]
     answers: tuple[str, ...]
 
@@ -118,7 +112,6 @@ def read_retrieval(folder: Path, split: str | None = None) -> RetrievalSet:
             remedy=f"splits of its queries: {', '.join(there)}" if there else "see its qrels and queries",
         )
     return RetrievalSet(
-        name=folder.name,
         documents=documents,
         queries={name: queries[name] for name in judged},
         judgements=judged,
@@ -126,12 +119,16 @@ def read_retrieval(folder: Path, split: str | None = None) -> RetrievalSet:
 
 
 def read_reranking(file: Path) -> RerankingSet:
-    """Rows {query, positive, negative}."""
+    """Rows {query, positive, negative}; those of which one side is empty are left out, as MTEB does."""
+    rows = _some(file, list(rows_of(file)))
     made = []
-    for row in rows_of(file):
-        positive, negative = row.texts("positive"), row.texts("negative")
-        made.append(Candidates(query=row.text("query"), texts=positive + negative, relevant=len(positive)))
-    return RerankingSet(name=named(file), queries=tuple(_some(file, made)))
+    for row in rows:
+        query, positive, negative = row.text("query"), row.texts("positive"), row.texts("negative")
+        if positive and negative:
+            made.append(Candidates(query=query, texts=positive + negative, relevant=len(positive)))
+    if not made:
+        raise DataInvalid(f"{file}: no row has both a positive and a negative, so that no order is better")
+    return RerankingSet(queries=tuple(made), left_out=len(rows) - len(made))
 
 
 def read_pairs(file: Path) -> PairSet:
@@ -143,7 +140,7 @@ def read_pairs(file: Path) -> PairSet:
             raise row.wrong(f"'label' is {one:g}, expected 0 or 1")
     if len(set(worth)) < 2:
         raise DataInvalid(f"{file}: every label is {worth[0]:g}, expected some of 0 and some of 1")
-    return _pairs(file, rows, worth, graded=False)
+    return _pairs(file, rows, worth)
 
 
 def read_scored(file: Path) -> PairSet:
@@ -152,7 +149,7 @@ def read_scored(file: Path) -> PairSet:
     worth = [row.number("score") for row in rows]
     if len(set(worth)) < 2:
         raise DataInvalid(f"{file}: every score is {worth[0]:g}; what does not differ cannot correlate")
-    return _pairs(file, rows, worth, graded=True)
+    return _pairs(file, rows, worth)
 
 
 def read_labelled(file: Path, columns: Sequence[str]) -> LabelledSet:
@@ -162,16 +159,15 @@ def read_labelled(file: Path, columns: Sequence[str]) -> LabelledSet:
     for column, values in labels.items():
         if len(set(values)) < 2:
             raise DataInvalid(f"{file}: every '{column}' is {values[0]!r}, expected two or more labels")
-    return LabelledSet(name=named(file), texts=tuple(map(titled, rows)), labels=labels)
+    return LabelledSet(texts=tuple(map(titled, rows)), labels=labels)
 
 
 def read_judgement(file: Path) -> JudgementSet:
     """Rows {hyp, refs, human_score}."""
     rows = _some(file, list(rows_of(file)))
     return JudgementSet(
-        name=named(file),
         generated=tuple(row.text("hyp") for row in rows),
-        references=tuple(row.texts("refs") for row in rows),
+        references=tuple(row.texts("refs", least=1) for row in rows),
         scores=tuple(row.number("human_score") for row in rows),
     )
 
@@ -180,7 +176,6 @@ def read_prompts(file: Path) -> PromptSet:
     """Rows {text, answer}: annotated examples, or questions."""
     rows = _some(file, list(rows_of(file)))
     return PromptSet(
-        name=named(file),
         texts=tuple(row.text("text") for row in rows),
         answers=tuple(row.name("answer") for row in rows),
     )
@@ -206,9 +201,9 @@ def named(path: Path) -> str:
     return whole.parent.name if stem in ("data", "pairs", "texts", "test") else stem
 
 
-def _pairs(file: Path, rows: Sequence[Row], worth: Sequence[float], *, graded: bool) -> PairSet:
+def _pairs(file: Path, rows: Sequence[Row], worth: Sequence[float]) -> PairSet:
     first, second = (tuple(row.text(side) for row in rows) for side in ("a", "b"))
-    return PairSet(name=named(file), first=first, second=second, worth=tuple(worth), graded=graded)
+    return PairSet(first=first, second=second, worth=tuple(worth))
 
 
 def _by_id(file: Path) -> dict[str, str]:

@@ -46,9 +46,7 @@ class Copier:
 
 
 def a_set(rows: Sequence[tuple[str, str]]) -> PromptSet:
-    return PromptSet(
-        name="set", texts=tuple(text for text, _ in rows), answers=tuple(answer for _, answer in rows)
-    )
+    return PromptSet(texts=tuple(text for text, _ in rows), answers=tuple(answer for _, answer in rows))
 
 
 def encode(texts: Sequence[str], side: str) -> np.ndarray:

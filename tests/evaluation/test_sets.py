@@ -144,7 +144,6 @@ def test_scores_that_do_not_differ_are_refused(tmp_path: Path):
 def test_texts_may_have_several_labellings(tmp_path: Path):
     rows = [{"title": "T", "text": "a", "x": "1", "y": 2}, {"text": "b", "x": "2", "y": 3}]
     found = sets.read_labelled(jsonl(tmp_path / "d" / "data.jsonl", *rows), ["x", "y"])
-    assert found.name == "d"
     assert found.texts == ("T a", "b")
     assert dict(found.labels) == {"x": ("1", "2"), "y": ("2", "3")}
 
@@ -165,6 +164,18 @@ def test_reranking_reads_candidates(tmp_path: Path):
     path = jsonl(tmp_path / "r.jsonl", {"query": "q", "positive": ["a"], "negative": ["b", "c"]})
     (one,) = sets.read_reranking(path).queries
     assert (one.texts, one.relevant) == (("a", "b", "c"), 1)
+
+
+def test_candidates_of_one_kind_only_are_left_out_and_counted(tmp_path: Path):
+    rows = [
+        {"query": "q", "positive": ["a"], "negative": ["b"]},
+        {"query": "r", "positive": [], "negative": ["b"]},
+        {"query": "s", "positive": ["a"], "negative": []},
+    ]
+    found = sets.read_reranking(jsonl(tmp_path / "r.jsonl", *rows))
+    assert ([one.query for one in found.queries], found.left_out) == (["q"], 2)
+    with pytest.raises(DataInvalid, match="no row has both"):
+        sets.read_reranking(jsonl(tmp_path / "r.jsonl", *rows[1:]))
 
 
 def test_an_empty_file_and_one_of_another_kind_are_refused(tmp_path: Path):
