@@ -11,14 +11,13 @@ from searchkit.cli import figures, options, output
 from searchkit.cli.own import ONLY_HERE, Gate, gate_options, own_command
 from searchkit.cli.progress import steps
 from searchkit.errors import UsageError
+from searchkit.evaluation.kinds import KINDS
 from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from searchkit.evaluation.prompting import Completer
     from searchkit.evaluation.results import Difference
     from searchkit.profile import Side
-
-KINDS = ("retrieval", "reranking", "clustering", "pairs", "sts", "classification", "judgement", "prompts")
 
 
 class _SetsAreTheDefault(click.Group):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from searchkit.cli import options
-from searchkit.cli.evaluation import KINDS
 from searchkit.errors import UsageError
+from searchkit.evaluation.kinds import KINDS
 from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from searchkit.embedding.embedder import SIDES, Embedder
+from searchkit.errors import UsageError
 from searchkit.evaluation import results, tasks
 from searchkit.evaluation.encoding import Encoder
 from searchkit.evaluation.prompting import Completer
@@ -147,12 +148,12 @@ def literals(
 
 def fingerprint_of(task: Task) -> str:
     """SHA-256 of the files that the Task reads, and of what it reads of them."""
-    made = hashlib.sha256(repr((task.kind, task.split, task.labels)).encode())
-    files = (
-        sorted(one for one in task.path.rglob("*") if one.is_file()) if task.path.is_dir() else [task.path]
-    )
-    for file in files:
+    made = hashlib.sha256(repr((task.kind, task.split, task.labels, task.per_label)).encode())
+    for file in tasks.files(task):
         made.update(file.name.encode("utf-8", "surrogateescape"))
-        with file.open("rb") as stream:
-            made.update(hashlib.file_digest(stream, "sha256").digest())
+        try:
+            with file.open("rb") as stream:
+                made.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise UsageError(f"{file} cannot be read: {error}") from error
     return made.hexdigest()

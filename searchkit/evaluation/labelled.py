@@ -15,7 +15,7 @@ from searchkit.evaluation.sets import LabelledSet
 
 SEEDS = 10
 BATCH = 500  # texts of a step of mini-batch k-means, as MTEB has it
-PER_LABEL = 16  # labelled texts to learn from, as MTEB has it for Banking77; 8 for most other sets
+PER_LABEL = 16  # labelled texts to learn from, as MTEB has it for Banking77 and most others; some take 32
 ROUNDS = 10  # of drawing them
 STEPS = 100  # of logistic regression at most
 

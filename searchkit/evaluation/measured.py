@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from searchkit.arrays import Float32Matrix
+from searchkit.evaluation.kinds import Kind as Kind  # who measures asks here
 from searchkit.profile import Side
 
-Kind: TypeAlias = Literal[
-    "retrieval", "reranking", "clustering", "pairs", "sts", "classification", "judgement", "prompts"
-]
 # Texts of one side -> (n, dim) float32, rows of length 1, in their order.
 Encode: TypeAlias = Callable[[Sequence[str], Side], Float32Matrix]
 

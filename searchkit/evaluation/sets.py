@@ -6,7 +6,7 @@ Layouts, by folder or by file (.gz, too):
                     qrels/*.tsv (query-id, corpus-id, score): BEIR's (github.com/beir-cellar/beir)
     reranking       {query, positive: [..], negative: [..]} as MTEB's
     pairs           {a, b, label}, label 0 or 1
-    groups          {text, group}: texts of one group are duplicates
+    groups          {title?, text, group}: a retrieval set, too; each text asks for the others of its group
     sts             {a, b, score}
     labelled        {text, and one or more columns of labels}, title put before the text
     judgement       {hyp, refs: [..], human_score}
@@ -88,24 +88,30 @@ class PromptSet:
 
 
 def read_retrieval(folder: Path, split: str | None = None) -> RetrievalSet:
-    """A folder in BEIR's layout. split: only queries whose row says so, or qrels/SPLIT.tsv.
+    """A folder in BEIR's layout. split: only queries whose row says so, or qrels/SPLIT.tsv, or both.
 
-    Raises: UsageError: a file is missing, or the split holds nothing. DataInvalid: a duplicate id, an empty
-    text, a judgement of what is not there.
+    Judged queries without a relevant document stay, and score 0: as trec_eval has it, and MTEB.
+
+    Raises: UsageError: a file is missing, nothing there has splits, or the split holds nothing. DataInvalid:
+    a duplicate id, an empty text, a judgement of what is not there.
     """
-    documents = _by_id(_required(folder, "corpus"))
-    rows = [(row, row.name("_id", "id")) for row in rows_of(_required(folder, "queries"))]
+    corpus, asked, qrels = retrieval_files(folder, split)
+    documents = _by_id(corpus)
+    rows = [(row, row.name("_id", "id")) for row in rows_of(asked)]
     unique(rows, "the query id")
     in_rows = any("split" in row.fields for row, _ in rows)
+    if split is not None and not in_rows and qrels.stem != split:
+        raise UsageError(
+            f"{folder} has no split '{split}'",
+            remedy=f"leave it out to measure all; or name it in the queries, or in a qrels/{split}.tsv",
+        )
     wanted = [
         (row, name) for row, name in rows if split is None or not in_rows or row.fields.get("split") == split
     ]
     queries = {name: row.text("text") for row, name in wanted}
-    judgements = _judgements(
-        _qrels(folder, None if in_rows else split), documents, {name for _, name in rows}
-    )
+    judgements = _judgements(qrels, documents, {name for _, name in rows})
     judged = {name: judgements[name] for name in queries if name in judgements}
-    if not judged:
+    if not any(worth > 0 for one in judged.values() for worth in one.values()):
         there = sorted({str(row.fields["split"]) for row, _ in rows if "split" in row.fields})
         raise UsageError(
             f"{folder} has no judged query" + (f" of split '{split}'" if split else ""),
@@ -115,6 +121,33 @@ def read_retrieval(folder: Path, split: str | None = None) -> RetrievalSet:
         documents=documents,
         queries={name: queries[name] for name in judged},
         judgements=judged,
+    )
+
+
+def retrieval_files(folder: Path, split: str | None = None) -> tuple[Path, Path, Path]:
+    """Corpus, queries and judgements of a folder in BEIR's layout. Raises: UsageError: one is missing."""
+    return _required(folder, "corpus"), _required(folder, "queries"), _qrels(folder, split)
+
+
+def read_groups(file: Path) -> RetrievalSet:
+    """Rows {title?, text, group}: every text is a document; those that are not alone in their group ask, too.
+
+    A protocol of ours, for texts that say the same: relevant are the other members of the group. Ids are
+    places in the file; a query is its own document, which retrieval leaves out.
+    """
+    rows = _some(file, list(rows_of(file)))
+    documents = {str(place): titled(row) for place, row in enumerate(rows)}
+    members: dict[str, list[str]] = {}
+    for place, row in enumerate(rows):
+        members.setdefault(row.name("group"), []).append(str(place))
+    judgements = {
+        one: {other: 1.0 for other in group if other != one} for group in members.values() for one in group
+    }
+    judgements = {one: others for one, others in judgements.items() if others}
+    if not judgements:
+        raise DataInvalid(f"{file}: no two rows are of one 'group'")
+    return RetrievalSet(
+        documents=documents, queries={one: documents[one] for one in judgements}, judgements=judgements
     )
 
 
@@ -222,14 +255,17 @@ def _judgements(file: Path, documents: Mapping[str, str], queries: set[str]) -> 
             raise row.wrong(f"there is no document {document!r}")
         if document in found.setdefault(query, {}):
             raise row.wrong(f"document {document!r} is judged twice for query {query!r}")
-        found[query][document] = row.number("score")
-    return {query: judged for query, judged in found.items() if any(worth > 0 for worth in judged.values())}
+        worth = row.number("score")
+        if not worth.is_integer():
+            raise row.wrong(f"'score' is {worth:g}, expected a whole number: 0, or 1 and more for relevant")
+        found[query][document] = worth
+    return found
 
 
 def _qrels(folder: Path, split: str | None) -> Path:
-    if (folder / "qrels.tsv").exists():
-        return folder / "qrels.tsv"
     there = sorted((folder / "qrels").glob("*.tsv"))
+    if (folder / "qrels.tsv").exists() and not any(one.stem == split for one in there):
+        return folder / "qrels.tsv"
     chosen = [one for one in there if one.stem == (split or "test")] or (there if len(there) == 1 else [])
     if not chosen:
         raise UsageError(

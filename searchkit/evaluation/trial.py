@@ -60,9 +60,10 @@ def trials_of(task: Task, embed: Embed) -> list[Trial]:
     Raises: UsageError, DataInvalid: the set cannot be read, or is of a kind that has no Instructions to try.
     """
     if task.kind == "retrieval":
-        return [of_retrieval(sets.read_retrieval(task.path, task.split), embed, task.name)]
+        return [of_retrieval(tasks.to_search(task), embed, task.name)]
     if task.kind == "classification":
-        return of_classification(*tasks.to_learn_and_to_ask(task), embed, tasks.result_names(task))
+        names = tasks.result_names(task)
+        return of_classification(*tasks.to_learn_and_to_ask(task), embed, names, task.per_label)
     file = tasks.file_of(task.path, task.split)
     if task.kind == "clustering":
         return of_clustering(sets.read_labelled(file, task.labels), embed, tasks.result_names(task))
@@ -210,7 +211,11 @@ def _different(values: Int64Vector) -> int:
 
 
 def of_classification(
-    train: sets.LabelledSet, test: sets.LabelledSet, embed: Embed, names: Sequence[str]
+    train: sets.LabelledSet,
+    test: sets.LabelledSet,
+    embed: Embed,
+    names: Sequence[str],
+    per_label: int = labelled.PER_LABEL,
 ) -> list[Trial]:
     """Items are texts of the test part; accuracy, repeats are draws of the texts to learn from."""
     known = _kept(embed, list(train.texts))
@@ -228,7 +233,7 @@ def of_classification(
             held = known(texts["document"])
             return np.asarray(
                 [
-                    labelled.predicted(held, to_learn, asked, seed=seed) == said[rows]
+                    labelled.predicted(held, to_learn, asked, seed=seed, per_label=per_label) == said[rows]
                     for seed in range(labelled.ROUNDS)
                 ],
                 np.float64,
