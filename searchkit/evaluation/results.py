@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -117,7 +118,7 @@ def write(result: Result, folder: Path, *, again: bool = False) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with part.open("w", encoding="utf-8") as out:
-            json.dump(asdict(result), out, ensure_ascii=False)
+            json.dump(without_nan(asdict(result)), out, ensure_ascii=False, allow_nan=False)
             out.flush()
             os.fsync(out.fileno())
         part.replace(path)
@@ -139,13 +140,38 @@ def read(path: Path) -> Result:
     try:
         if table["format"] != FORMAT:
             raise DataInvalid(f"{path} is of format {table['format']}, this searchkit reads {FORMAT}")
-        measured = Measured(**table.pop("measured"))
-        measured = replace(measured, notes=tuple(measured.notes))  # JSON knows lists only
+        measured = _measured(table.pop("measured"))
         return Result(
             measured=measured, **{one.name: table[one.name] for one in fields(Result) if one.name in table}
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataInvalid(f"{path} holds no result of searchkit eval: {error!r}") from error
+
+
+def _measured(table: Mapping[str, Any]) -> Measured:
+    """As it was before JSON, which knows neither nan nor tuples."""
+    found = Measured(**table)
+    return replace(
+        found,
+        measures={name: _number(value) for name, value in found.measures.items()},
+        items={name: [_number(value) for value in column] for name, column in found.items.items()},
+        low=_number(found.low),
+        high=_number(found.high),
+        notes=tuple(found.notes),
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def without_nan(value: Any) -> Any:
+    """The same with None, JSON's null, in place of what is not defined."""
+    if isinstance(value, Mapping):
+        return {name: without_nan(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_all(path: Path) -> dict[str, Result]:
@@ -155,6 +181,26 @@ def read_all(path: Path) -> dict[str, Result]:
     if not found:
         raise UsageError(f"{path} holds no results", remedy="make some with: searchkit eval SET --out FOLDER")
     return found
+
+
+def comparable(
+    first: Mapping[str, Result], second: Mapping[str, Result]
+) -> tuple[dict[str, Result], dict[str, Result], list[str]]:
+    """What `compare` can compare of both, and a line on each Task that it cannot."""
+    left_out = [f"'{task}' is only in the first" for task in first if task not in second]
+    left_out += [f"'{task}' is only in the second" for task in second if task not in first]
+    both = []
+    for task in first:
+        if task in second and _of_the_same(first[task], second[task]):
+            both.append(task)
+        elif task in second:
+            left_out.append(f"'{task}' is of different texts or kinds of task")
+    return {task: first[task] for task in both}, {task: second[task] for task in both}, left_out
+
+
+def _of_the_same(first: Result, second: Result) -> bool:
+    one, other = first.measured, second.measured
+    return first.data == second.data and one.kind == other.kind and _length(one) == _length(other)
 
 
 def compare(first: Mapping[str, Result], second: Mapping[str, Result]) -> list[Difference]:
@@ -176,7 +222,7 @@ def compare(first: Mapping[str, Result], second: Mapping[str, Result]) -> list[D
 
 def _difference(first: Result, second: Result) -> Difference:
     one, other = first.measured, second.measured
-    if first.data != second.data or one.kind != other.kind or _length(one) != _length(other):
+    if not _of_the_same(first, second):
         raise UsageError(
             f"the results of '{first.task}' are of different texts or kinds of task",
             remedy="evaluate both on the same files",
@@ -225,7 +271,7 @@ def _with_p(one: Difference, p: float) -> Difference:
 
 def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
     """The stable JSON form, without the items."""
-    return [
+    rows = [
         {
             "task": one.task,
             "kind": one.measured.kind,
@@ -245,3 +291,4 @@ def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
         }
         for one in results
     ]
+    return [without_nan(row) for row in rows]

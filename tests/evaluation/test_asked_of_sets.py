@@ -23,7 +23,7 @@ def write(path: Path, rows: Sequence[dict]) -> Path:
 
 
 def beir(folder: Path, qrels: Sequence[str], **fields: str) -> Path:
-    """Two documents and two queries, of which the first is judged in the first file, the second in all others."""
+    """Two queries, of which the first is judged in the first file, the second in all others."""
     write(folder / "corpus.jsonl", [{"_id": str(n), "text": f"document {n}"} for n in range(2)])
     write(folder / "queries.jsonl", [{"_id": f"q{n}", "text": f"query {n}", **fields} for n in range(2)])
     for place, name in enumerate(qrels):

@@ -205,6 +205,21 @@ def test_blocks_longest_not_used_go_first(tmp_path: Path):
     assert len(list(tmp_path.glob("*.npy"))) == 2
 
 
+def test_a_block_that_cannot_be_touched_or_written_is_no_error(tmp_path: Path, monkeypatch):
+    encode = Encoder(WordEmbedder(), {"document": "", "query": ""}, tmp_path / "kept")
+    first = encode(["a", "b"], "document")
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "read-only")
+
+    monkeypatch.setattr(encoding.os, "utime", refused)
+    np.testing.assert_array_equal(encode(["a", "b"], "document"), first)
+    assert encode.embedder.embedded == ["a", "b"]
+    (tmp_path / "file").write_text("")
+    nowhere = Encoder(WordEmbedder(), {"document": "", "query": ""}, tmp_path / "file")
+    np.testing.assert_array_equal(nowhere(["a", "b"], "document"), first)
+
+
 def test_two_results_are_compared_item_by_item(tmp_path: Path, retrieval: Path, pairs: Path):
     chosen = [tasks.task_at(retrieval), tasks.task_at(pairs)]
     first = {one.task: one for one in evaluate(WordEmbedder(), chosen, Wanted())}
