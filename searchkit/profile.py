@@ -20,6 +20,7 @@ from searchkit.settings import config_folder, expanded
 
 Task: TypeAlias = Literal["retrieval", "duplicates", "clustering", "similarity", "classification"]
 Side: TypeAlias = Literal["document", "query"]
+SIDES: tuple[Side, ...] = get_args(Side)
 Unit: TypeAlias = Literal["passage", "document"]
 Context: TypeAlias = Literal["heading", "title", "none"]
 

@@ -49,6 +49,11 @@ def clean(text: str) -> str:
     return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """A number and what it counts: '1 query', '1,200 queries'; more: the plural, else with an 's'."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def table(*columns: str) -> Table:
     """A borderless table with a header line."""
     from rich import box

@@ -17,10 +17,10 @@ from searchkit.arrays import Float32Matrix
 from searchkit.collection.recipe import INSTRUCTION, differences
 from searchkit.embedding.calibration import MAX_COMPANY_EFFECT, MIN_COSINE, parity_of
 from searchkit.embedding.embedder import Embedder
-from searchkit.embedding.prompts import BOTH, deaf_sides, prompt_notices
+from searchkit.embedding.prompts import deaf_sides, prompt_notices
 from searchkit.errors import SearchkitError
 from searchkit.library.collections import StoredCollection
-from searchkit.profile import Profile
+from searchkit.profile import SIDES, Profile
 
 Status: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -188,8 +188,8 @@ def _family(collection: StoredCollection, embedder: Embedder, profile: Profile) 
 def _ignored(collection: StoredCollection, embedder: Embedder, profile: Profile) -> Check:
     notices = prompt_notices(embedder.family, profile, embedder.model)
     deaf = deaf_sides(embedder.family, profile)
-    said = any(profile.instruction(side).render().strip() for side in BOTH)
-    if len(deaf) < len(BOTH) or not said:
+    said = any(profile.instruction(side).render().strip() for side in SIDES)
+    if len(deaf) < len(SIDES) or not said:
         found = notices[0] if notices and said else "the model reads what the profile says"
         return Check(name="ignored", status="ok", collection=collection.name, found=found)
     return Check(

@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from searchkit.embedding.embedder import MAX_INSTRUCTION_SHARE, SIDES
+from searchkit.embedding.embedder import MAX_INSTRUCTION_SHARE
 from searchkit.embedding.families import CONFIGURED, PLAIN, Family, families
 from searchkit.embedding.prompts import deaf_sides, prompt_notices, render, task_sentence
 from searchkit.embedding.tokens import Tokens
 from searchkit.embedding.wording import Finding, Found, findings, made, sides
 from searchkit.errors import ProfileInvalid
-from searchkit.profile import Profile, Side, profile_files
+from searchkit.profile import SIDES, Profile, Side, profile_files
 from searchkit.settings import expanded
 
 NOTABLE_SHARE = 0.1  # of the window: every text pays as much

@@ -17,7 +17,7 @@ import numpy as np
 from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.collection import recipe
 from searchkit.collection.choosing import named
-from searchkit.embedding.embedder import SIDES, Embedder
+from searchkit.embedding.embedder import Embedder
 from searchkit.embedding.prompts import deaf_sides
 from searchkit.errors import UsageError
 from searchkit.evaluation import moved, spaces
@@ -31,7 +31,7 @@ from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage
 from searchkit.library.duplicates import placed
-from searchkit.profile import Profile, Side
+from searchkit.profile import SIDES, Profile, Side
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Library

@@ -12,8 +12,8 @@ import numpy as np
 from searchkit.arrays import Float32Vector, Float64Vector, Int64Vector
 from searchkit.collection.snippet import sentences
 from searchkit.evaluation import spaces
-from searchkit.evaluation.overlap import kendall, overlap, rank_biased_overlap
 from searchkit.evaluation.spaces import Vectors
+from searchkit.evaluation.two_rankings import kendall, overlap, rank_biased_overlap
 from searchkit.library import documents as store
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from searchkit.evaluation.overlap import kendall, overlap, rank_biased_overlap
+from searchkit.evaluation.two_rankings import kendall, overlap, rank_biased_overlap
 
 
 def test_overlap_is_the_share_of_the_first_k():
