@@ -99,12 +99,15 @@ def _print(found: Difference, show: int) -> None:
         click.echo(f"{letter}  {_side(side)}")
     for notice in found.notices:
         click.echo(f"Note: {notice}", err=True)
+    made = "made " if found.made else ""
     shown = output.table(
-        f"over {found.queries:,} {'made ' if found.made else ''}queries, {found.passages:,} passages",
+        f"over {output.counted(found.queries, f'{made}query', f'{made}queries')}, "
+        f"{output.counted(found.passages, 'passage')}",
         "mean", "95 %",
     )  # fmt: skip
     for name, mean in found.measures.items():
-        shown.add_row(name, f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}")
+        told = mean.low is not None and mean.high is not None
+        shown.add_row(name, f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}" if told else "-")
     output.console().print(shown)
     for one in [one for one in found.moved if one.rbo < 1][:show]:
         _print_moved(one)

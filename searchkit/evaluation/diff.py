@@ -8,13 +8,13 @@ it is said what moved and why, not which is better.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from searchkit.arrays import Float32Matrix, Int64Vector
+from searchkit.arrays import Float32Matrix, Float64Vector, Int64Vector
 from searchkit.collection import recipe
 from searchkit.collection.choosing import named
 from searchkit.embedding.embedder import Embedder
@@ -24,7 +24,7 @@ from searchkit.evaluation import moved, spaces
 from searchkit.evaluation.encoding import Encoder, OnProgress
 from searchkit.evaluation.moved import Moved
 from searchkit.evaluation.spaces import Embedded, Stored, Vectors
-from searchkit.evaluation.statistics import mean_interval
+from searchkit.evaluation.statistics import mean_interval, share_interval
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library.collections import StoredCollection
@@ -70,11 +70,11 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
-    """A mean over queries, with its 95 % interval."""
+    """A mean over queries, with its 95 % interval; None of fewer than two, which tell nothing of others."""
 
     mean: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +82,8 @@ class Difference:
     """Two sides over the same passages.
 
     passages: different texts compared, `of` how many. made: whether the queries were made from the passages,
-    which finds them easily: weak evidence. measures: 'overlap@k', 'rbo', 'kendall' (over the first k of both)
-    and 'same first'. moved: all queries, those whose answers moved most first.
+    which finds them easily: weak evidence. measures: 'overlap@k', 'rbo', 'kendall' (of the hits that both
+    show) and 'same first'. moved: all queries, those whose answers moved most first.
     """
 
     first: Compared
@@ -337,14 +337,17 @@ def _measures(found: Sequence[Moved], k: int) -> dict[str, Mean]:
         f"overlap@{k}": [one.overlap for one in found],
         "rbo": [one.rbo for one in found],
         "kendall": [one.kendall for one in found if one.kendall is not None],
-        "same first": [float(one.same_first) for one in found],
     }
-    measures = {}
-    for name, values in columns.items():
-        if values:
-            low, high = mean_interval(np.asarray(values))
-            measures[name] = Mean(mean=float(np.mean(values)), low=low, high=high)
-    return measures
+    same = sum(one.same_first for one in found)
+    measures = {name: _mean(values, mean_interval) for name, values in columns.items() if values}
+    first = _mean([one.same_first for one in found], lambda values: share_interval(same, len(values)))
+    return {**measures, "same first": first}
+
+
+def _mean(values: Sequence[float], interval: Callable[[Float64Vector], tuple[float, float]]) -> Mean:
+    column = np.asarray(values, dtype=np.float64)
+    low, high = interval(column) if len(column) > 1 else (None, None)
+    return Mean(mean=float(column.mean()), low=low, high=high)
 
 
 def _notices(both: tuple[_Party, _Party], passages: _Passages, *, made: bool) -> list[str]:

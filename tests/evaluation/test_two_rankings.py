@@ -32,6 +32,11 @@ def test_rank_biased_overlap_at_its_ends(first, second, expected):
     assert rank_biased_overlap(first, second) == pytest.approx(expected)
 
 
+def test_equal_rankings_agree_exactly():
+    """A sum of shares may end a hair below 1, and a query that did not move would be shown as moved."""
+    assert {rank_biased_overlap(range(depth), range(depth)) for depth in range(1, 101)} == {1.0}
+
+
 def test_a_change_at_the_top_counts_more_than_one_further_down():
     order = list(range(20))
     top, bottom = [99, *order[1:]], [*order[:-1], 99]
