@@ -8,8 +8,8 @@ it is said what moved and why, not which is better.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +47,8 @@ class Wanted:
 
     profiles: names or files, None for the Collection's own. models: None for the Collection's. queries: None
     to make some from the passages. sample: how many passages are embedded at most; 0 for all. k: how many
-    hits are compared and shown, up to spaces.DEPTH.
+    hits are compared and shown, up to spaces.DEPTH. literal: to a model that takes no Instruction, those of
+    Profiles named here are given all the same, behind its family's own words.
     """
 
     profiles: tuple[str | None, str | None] = (None, None)
@@ -55,6 +56,7 @@ class Wanted:
     queries: Sequence[str] | None = None
     sample: int = SAMPLE
     k: int = 10
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,8 @@ class _Party:
     instructions: dict[Side, str]
     collection: StoredCollection
     stored: bool
-    forced: bool = False  # its family takes no Instruction, and is given it all the same
+    deaf: bool = False  # its family takes no Instruction, and the Profiles differ
+    forced: bool = False  # and it is given it all the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +136,6 @@ def diff(
             "both sides are the same", remedy="name two profiles, or --model-a and --model-b, to compare"
         )
     first, second = (_party(library, one, wanted, side) for side in (0, 1))
-    if first.forced and second.forced and first.instructions["document"] == second.instructions["document"]:
-        first, second = _as_stored(first), _as_stored(second)
     return _compared(library, first, second, wanted, on_progress)
 
 
@@ -163,9 +164,12 @@ def _party(library: Library, collection: StoredCollection, wanted: Wanted, side:
     if wanted.models[0] != wanted.models[1]:
         name = f"{name} with {embedder.model}" if name else embedder.model
     instructions = {one: embedder.instruction_for(profile, one) for one in SIDES}
-    forced = _is_deaf(embedder, profile)
+    # Where only the models differ, both are read as they were trained; and a side that no Profile was named
+    # for is the Collection as it is.
+    deaf = wanted.profiles[0] != wanted.profiles[1] and _is_deaf(embedder, profile)
+    forced = deaf and wanted.literal and asked is not None
     if forced:
-        instructions = {one: profile.instruction(one).render() for one in SIDES}
+        instructions = {one: text + profile.instruction(one).render() for one, text in instructions.items()}
         for text in instructions.values():
             embedder.check_instruction(text)
     now = {**embedder.fingerprint(), recipe.INSTRUCTION: instructions["document"]}
@@ -176,23 +180,15 @@ def _party(library: Library, collection: StoredCollection, wanted: Wanted, side:
         instructions=instructions,
         collection=collection,
         stored=not recipe.differences(collection.recipe, now),
+        deaf=deaf,
         forced=forced,
     )
 
 
 def _is_deaf(embedder: Embedder, profile: Profile) -> bool:
-    """Whether a model puts no words at all before texts, although the Profile has some."""
-    bare = not any(embedder.family.prompt.template(profile.task, side) for side in SIDES)
+    """Whether a model is given nothing of what the Profile says, although that says something."""
     deaf = len(deaf_sides(embedder.family, profile)) == len(SIDES)
-    return bare and deaf and any(profile.instruction(side).render().strip() for side in SIDES)
-
-
-def _as_stored(party: _Party) -> _Party:
-    """Only what stands before queries is put there by force, where documents are told alike on both sides."""
-    own = {**party.embedder.fingerprint(), recipe.INSTRUCTION: ""}
-    if recipe.differences(party.collection.recipe, own):
-        return party
-    return replace(party, stored=True, instructions={**party.instructions, "document": ""})
+    return deaf and any(profile.instruction(side).render().strip() for side in SIDES)
 
 
 def _own(library: Library, collection: StoredCollection) -> _Party:
@@ -363,16 +359,29 @@ def _notices(both: tuple[_Party, _Party], passages: _Passages, *, made: bool) ->
             f"{len(passages.ids[0]):,} of {passages.of:,} passages are compared, drawn at random: they had "
             "to be embedded for this run; --sample 0 takes all"
         )
-    for model in dict.fromkeys(one.embedder.model for one in both if one.forced):
-        notices.append(
-            f"{model} was not trained with instructions and is given none by searchkit: here they stand "
-            "before texts all the same, and a query with it answers otherwise"
-        )
+    notices += _of_deaf(both)
     if first.embedder is second.embedder and first.instructions == second.instructions:
         notices.append(f"{first.embedder.model} is given the same words by both sides: nothing can differ")
     if any(one.profile.chunking != _chunking(one) for one in both):
         notices.append("a profile cuts documents in another way: the passages here are as they are stored")
     return notices
+
+
+def _of_deaf(both: tuple[_Party, _Party]) -> Iterator[str]:
+    for model in dict.fromkeys(one.embedder.model for one in both if one.deaf):
+        deaf = [one for one in both if one.deaf and one.embedder.model == model]
+        forced = [one for one in deaf if one.forced]
+        names = " and ".join(f"'{one.profile.name}'" for one in forced or deaf)
+        if forced:
+            yield (
+                f"{model} was not trained with instructions: those of {names} are put before texts all the "
+                "same, and a query with it answers otherwise"
+            )
+        else:
+            yield (
+                f"{model} takes no instructions: those of {names} change nothing; those of profiles that "
+                "are named are put before texts all the same with --literal"
+            )
 
 
 def _chunking(party: _Party) -> object:

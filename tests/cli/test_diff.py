@@ -66,6 +66,12 @@ def test_what_did_not_move_is_not_shown(indexed, tmp_path):
     assert code == 0 and "nothing can differ" in err and "cosine A" not in out
 
 
+def test_literal_is_an_option(indexed):
+    searchkit, other, asked = indexed
+    arguments = (other, "-c", "company-docs", "--queries", asked)
+    assert searchkit("diff", *arguments, "--literal") == searchkit("diff", *arguments)  # its model takes them
+
+
 def test_two_collections(indexed, docs):
     searchkit, other, asked = indexed
     searchkit("index", docs, "-c", "other", "--profile", other)
