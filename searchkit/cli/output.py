@@ -69,6 +69,11 @@ def written() -> Iterator[None]:
         raise UsageError(f"{name} cannot be written: {error.strerror}", remedy="name another file") from error
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """A number and what it counts: '1 query', '1,200 queries'; more: the plural, else with an 's'."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def table(*columns: str) -> Table:
     """A borderless table with a header line."""
     from rich import box

@@ -15,13 +15,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from searchkit.embedding.embedder import SIDES, Embedder
+from searchkit.embedding.embedder import Embedder
 from searchkit.embedding.prompts import task_sentence
 from searchkit.errors import UsageError
 from searchkit.evaluation.measured import Kind
 from searchkit.evaluation.paraphrase import paraphrases
 from searchkit.evaluation.rows import rows_of
-from searchkit.profile import Instruction, Profile, Side, Task
+from searchkit.profile import SIDES, Instruction, Profile, Side, Task
 
 Origin: TypeAlias = Literal["present", "none", "profile", "grammar", "paraphrase", "own", "tag", "simple"]
 Changed: TypeAlias = Literal["query", "both"]  # the sides whose Instruction is tried

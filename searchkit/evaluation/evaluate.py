@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from searchkit.embedding.embedder import SIDES, Embedder
+from searchkit.embedding.embedder import Embedder
 from searchkit.errors import UsageError
 from searchkit.evaluation import results, tasks
 from searchkit.evaluation.encoding import Encoder
 from searchkit.evaluation.prompting import Completer
 from searchkit.evaluation.results import Result
 from searchkit.evaluation.tasks import Task
-from searchkit.profile import Profile, Side
+from searchkit.profile import SIDES, Profile, Side
 from searchkit.settings import VERSION
 
 OnTask = Callable[[str, int, int], None]  # the Task, texts embedded, of how many

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from searchkit.arrays import Float32Matrix
-from searchkit.embedding.embedder import SIDES, Embedder, open_embedder
+from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.embedding.hashes import value_sha256
 from searchkit.embedding.sources import DEFAULT_MODEL_ALIASES
 from searchkit.errors import DataInvalid, UsageError, near_names
-from searchkit.profile import Profile, Side
+from searchkit.profile import SIDES, Profile, Side
 
 if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta

@@ -6,6 +6,7 @@ itself: a query, a pair, a text. Every function is seeded: the same figures give
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from searchkit.arrays import Float64Vector, Int64Vector
 ROUNDS = 2_000
 TOGETHER = 4_000_000  # numbers drawn at a time: 32 MB
 CONFIDENCE = 0.95
+Z = 1.959964  # of the normal distribution at that confidence
 
 Statistic = Callable[[Int64Vector], float]  # of the items at these positions, some of them several times
 
@@ -25,6 +27,15 @@ def mean_interval(
     """Percentile bootstrap interval of the mean of (n,) values, n >= 1 (Efron, Tibshirani 1993, ch. 13)."""
     means = _resampled_means(np.asarray(values, dtype=np.float64)[:, None], rounds, seed)[:, 0]
     return _percentiles(means, confidence)
+
+
+def share_interval(hits: int, items: int) -> tuple[float, float]:
+    """Interval of a share of n >= 1 items (Wilson 1927): where all are alike, resampling makes none."""
+    share, z2 = hits / items, Z * Z
+    middle = share + z2 / (2 * items)
+    half = Z * math.sqrt(share * (1 - share) / items + z2 / (4 * items * items))
+    low, high = (middle - half) / (1 + z2 / items), (middle + half) / (1 + z2 / items)
+    return (low if hits else 0.0), (high if hits < items else 1.0)  # not a hair beyond
 
 
 def interval(
