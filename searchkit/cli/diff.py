@@ -101,6 +101,8 @@ def diff_command(
 
 
 def _print(found: Difference, show: int) -> None:
+    from searchkit.evaluation.statistics import said
+
     for letter, side in (("A", found.first), ("B", found.second)):
         click.echo(f"{letter}  {_side(side)}")
     for notice in found.notices:
@@ -112,8 +114,7 @@ def _print(found: Difference, show: int) -> None:
         "mean", "95 %",
     )  # fmt: skip
     for name, mean in found.measures.items():
-        told = mean.low is not None and mean.high is not None
-        shown.add_row(name, f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}" if told else "-")
+        shown.add_row(name, f"{mean.mean:.3f}", said(mean.low, mean.high, ".3f"))
     output.console().print(shown)
     for one in [one for one in found.moved if one.rbo < 1][:show]:
         _print_moved(one)

@@ -208,13 +208,15 @@ def compare_command(first: Path, second: Path, as_json: bool) -> None:
 
     What only one of them has, and sets that changed between the two, are named on stderr and left out.
 
-    Measures that are means over queries are tested by paired randomisation, others by bootstrap; p is
-    adjusted for how many tasks are compared.
+    Measures that are means over queries are tested by paired randomisation, those of pairs by bootstrap,
+    clusters and classes in blocks of texts that share none. p and intervals are adjusted for how many tasks
+    are compared.
     """
     from dataclasses import asdict
 
     from searchkit.evaluation import results
     from searchkit.evaluation.measured import figure
+    from searchkit.evaluation.statistics import said
 
     one_side, other_side, left_out = results.comparable(results.read_all(first), results.read_all(second))
     if not one_side:
@@ -236,10 +238,13 @@ def compare_command(first: Path, second: Path, as_json: bool) -> None:
     for one in found:
         shown.add_row(
             output.clean(one.task), one.main, figure(one.first), figure(one.second),
-            figure(one.difference, "+.2f"),
-            f"{one.low:+.2f} to {one.high:+.2f}", f"{one.p:.4f}", _sides(one),
+            figure(one.difference, "+.2f"), said(one.low, one.high, "+.2f"),
+            "" if one.too_few else f"{one.p:.4f}", _sides(one),
         )  # fmt: skip
     output.console().print(shown)
+    for one in found:
+        if one.too_few:
+            click.echo(f"{output.clean(one.task)}: nothing can be told from chance: {one.too_few}")
 
 
 def _completer(model: str | None) -> Completer | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import sys
 import unicodedata
@@ -33,7 +34,18 @@ def print_json(value: Any) -> None:
     """Print one JSON value on one line, in ASCII where stdout is no UTF-8."""
     plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     unicode = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
-    click.echo(json.dumps(plain, ensure_ascii=not unicode, allow_nan=False, default=str))
+    click.echo(json.dumps(_finite(plain), ensure_ascii=not unicode, allow_nan=False, default=str))
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what is not a number or infinite: JSON has neither."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value
 
 
 def console() -> Console:

@@ -216,6 +216,7 @@ def _check(questions: Path | None, by_itself: bool, asked: dict[str, Any]) -> No
 
 def _print(found: Sequence[Result], as_json: bool) -> None:
     from searchkit.evaluation import own, own_report, results
+    from searchkit.evaluation.statistics import said
 
     if as_json:
         output.print_json(results.plain(found))
@@ -227,7 +228,7 @@ def _print(found: Sequence[Result], as_json: bool) -> None:
     for one in found:
         measured, times = one.measured, one.details["latency_ms"]
         shown.add_row(
-            one.details["mode"], f"{one.main:.2f}", f"{measured.low:.2f} to {measured.high:.2f}",
+            one.details["mode"], f"{one.main:.2f}", said(measured.low, measured.high),
             *(f"{measured.measures[name]:.2f}" for name in columns),
             f"{times['p50']:.0f}, {times['p95']:.0f} ms",
         )  # fmt: skip
@@ -250,6 +251,7 @@ def _print(found: Sequence[Result], as_json: bool) -> None:
 def _print_differences(found: Sequence[Result]) -> None:
     """The first mode against each other one."""
     from searchkit.evaluation.results import compare
+    from searchkit.evaluation.statistics import said
 
     others = {one.task: one for one in found[1:]}
     for difference, other in zip(
@@ -257,7 +259,11 @@ def _print_differences(found: Sequence[Result]) -> None:
     ):
         click.echo(
             f"{found[0].details['mode']} less {other.details['mode']}: {difference.difference:+.2f} "
-            f"({difference.low:+.2f} to {difference.high:+.2f}, p {difference.p:.4f})"
+            + (
+                f"({difference.too_few})"
+                if difference.too_few
+                else f"({said(difference.low, difference.high, '+.2f')}, p {difference.p:.4f})"
+            )
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,6 +191,8 @@ def _write(found: Sequence[Tuned], out: Path, force: bool, base: Profile | None)
 def _print_tuned(one: Tuned) -> None:
     from rich.text import Text
 
+    from searchkit.evaluation.statistics import said
+
     out = output.console()
     sides = "query side" if one.changed == "query" else "both sides"
     out.print(
@@ -202,7 +205,10 @@ def _print_tuned(one: Tuned) -> None:
     chosen = output.table("instruction", "from", *(f"{round_.items:,} items" for round_ in one.rounds))
     reached = sorted(
         range(1, len(one.candidates)),
-        key=lambda place: [-round_.scores.get(place, -1.0) for round_ in reversed(one.rounds)],
+        key=lambda place: [
+            -score if (score := round_.scores.get(place, -math.inf)) == score else math.inf
+            for round_ in reversed(one.rounds)
+        ],  # nan, a score that is not defined, comes last
     )
     for place in reached[:SHOWN]:
         scores = [f"{round_.scores[place]:.2f}" if place in round_.scores else "" for round_ in one.rounds]
@@ -218,12 +224,15 @@ def _print_tuned(one: Tuned) -> None:
                 Text,
                 [
                     one.candidates[row.candidate].shown, f"{row.score:.2f}", f"{row.present:.2f}",
-                    f"{row.difference:+.2f}", f"{row.low:+.2f} to {row.high:+.2f}", f"{row.p:.4f}", sides_,
+                    f"{row.difference:+.2f}", said(row.low, row.high, "+.2f"),
+                    "" if row.p != row.p else f"{row.p:.4f}", sides_,
                 ],
             )
         )  # fmt: skip
     out.print(held)
     out.print(Text(f"Present: {one.candidates[0].shown}"))
     out.print(Text(one.verdict[0].upper() + one.verdict[1:], style="bold"))
+    if one.warning:
+        click.echo(f"warning: {one.warning}", err=True)
     if not one.trained:
         say_untrained(one.model)

@@ -37,7 +37,7 @@ def robustness_command(
     """Measure how much the wording of an instruction matters: the gap between its paraphrases.
 
     The measurement of figure 4 of INSTRUCTOR's paper. Paraphrases are made by rules, and are the same for the
-    same seed.
+    same seed. p and intervals are adjusted for the instructions of a set, not for how many sets there are.
     """
     from searchkit.evaluation import plots, variants
 
@@ -63,7 +63,8 @@ def ablate_command(targets: tuple[Path, ...], png: Path | None, as_json: bool, *
     """Measure how much of an instruction is needed: none, a tag, a simple one, a detailed one.
 
     The measurement of figure 5 of INSTRUCTOR's paper, on one model: a tag is the name of the set, a simple
-    instruction names domain and kind of text, the detailed one is the profile's.
+    instruction names domain and kind of text, the detailed one is the profile's. p and intervals are adjusted
+    for the instructions of a set, not for how many sets there are.
     """
     from searchkit.evaluation import plots, variants
 
@@ -91,6 +92,7 @@ def _print_variations(found: Sequence[Variation], as_json: bool, *, gaps: bool) 
     from rich.text import Text
 
     from searchkit.evaluation import variants
+    from searchkit.evaluation.statistics import said
 
     if as_json:
         output.print_json(variants.plain(found))
@@ -101,12 +103,20 @@ def _print_variations(found: Sequence[Variation], as_json: bool, *, gaps: bool) 
         for turn, level in enumerate(one.levels):
             cells = [one.task, one.main] if not turn else ["", ""]
             apart = ["", "", ""] if not turn else [
-                f"{level.difference:+.2f}", f"{level.low:+.2f} to {level.high:+.2f}", f"{level.p:.4f}"
+                f"{level.difference:+.2f}", said(level.low, level.high, "+.2f"), _p(level.p)
             ]  # fmt: skip
             row = [*cells, level.name, f"{level.score:.2f}", *apart, repr(level.texts["query"])]
             shown.add_row(*map(Text, row))
     out.print(shown)
     for one in found if gaps else ():
-        out.print(Text(f"{one.task}: best and worst are {one.gap:.2f} points apart (p = {one.gap_p:.4f})"))
+        p = f"p = {one.gap_p:.4f}" if _p(one.gap_p) else "items are too few to tell that from chance"
+        out.print(Text(f"{one.task}: best and worst are {one.gap:.2f} points apart ({p})"))
+    for one in found:
+        if one.warning:
+            click.echo(f"warning: {output.clean(one.task)}: {one.warning}", err=True)
     for model in dict.fromkeys(one.model for one in found if not one.trained):
         say_untrained(model)
+
+
+def _p(value: float) -> str:
+    return "" if value != value else f"{value:.4f}"  # nan: too few to tell

@@ -11,7 +11,6 @@ from searchkit.errors import UsageError, near_names
 from searchkit.evaluation.results import Result, compare, read_all
 
 SIGNIFICANT = 0.05
-LEAST_ITEMS = 6  # of five that all got worse, chance does as much in two of 2 ** 5 cases: p > 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +79,18 @@ def worse(found: Sequence[Result], baseline: Mapping[str, Result]) -> list[str]:
                 f"the baseline has no '{one.task}', it has {', '.join(sorted(baseline))}",
                 remedy="make one with the same command and: --out FOLDER",
             )
-        items = one.measured.items.get(one.measured.main)
-        if items is not None and len(items) < LEAST_ITEMS:
+    compared = compare(baseline, {one.task: one for one in found})
+    for difference in compared:
+        if math.isnan(difference.p):
             raise UsageError(
-                f"with {len(items)} questions no result can be significantly worse",
-                remedy=f"expected {LEAST_ITEMS} or more, better a hundred; or set a bound: --fail-under",
+                f"no result of '{difference.task}' can be significantly worse: {difference.too_few}",
+                remedy="judge more, better a hundred; or set a bound: --fail-under",
             )
     return [
         f"{one.task}: {one.main} is {one.second:.2f}, was {one.first:.2f} "
         f"({one.difference:+.2f}, p {one.p:.4f}"
         + (f"; {one.worse} worse, {one.better} better)" if one.better or one.worse else ")")
-        for one in compare(baseline, {one.task: one for one in found})
+        for one in compared
         if one.difference < 0 and one.p < SIGNIFICANT
     ]
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from searchkit.arrays import Float32Matrix
 from searchkit.evaluation.kinds import Kind as Kind  # who measures asks here
+from searchkit.evaluation.statistics import said
 from searchkit.profile import Side
 
 # Texts of one side -> (n, dim) float32, rows of length 1, in their order.
@@ -20,7 +21,9 @@ class Measured:
     """Measures in percent, nan where one is not defined. `main` is the one that the field reports.
 
     items: named columns of equal length, a number for each item. Where `main` is a mean over items, the
-    column so named holds what it is a mean of; else they are what it is computed from (`cosine`, `worth`).
+    column so named holds what it is a mean of; else they are what it is computed from (`cosine`, `worth`), or
+    `block`, the main measure, 0 to 1, of parts of the set that share no text. `group`: equal numbers for
+    items that are one piece of evidence; without it each is one. low, high: nan where there are too few.
     """
 
     kind: Kind
@@ -40,7 +43,7 @@ class Measured:
     @property
     def interval(self) -> str:
         """Its interval, for people."""
-        return f"{figure(self.low)} to {figure(self.high)}" if isfinite(self.low) else ""
+        return said(self.low, self.high)
 
     @property
     def others(self) -> str:

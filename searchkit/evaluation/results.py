@@ -16,9 +16,10 @@ import numpy as np
 
 from searchkit.arrays import Int64Vector
 from searchkit.errors import DataInvalid, UsageError
-from searchkit.evaluation import statistics
+from searchkit.evaluation import grouping, statistics
 from searchkit.evaluation.measured import Kind, Measured
 from searchkit.evaluation.similarity import MEASURES
+from searchkit.evaluation.statistics import Evidence
 
 FORMAT = 1
 
@@ -59,11 +60,12 @@ class Difference:
     main: str
     first: float
     second: float
-    low: float  # of the difference, 95 %
+    low: float  # of the difference, 95 % for all Tasks that are compared together; nan: see too_few
     high: float
     p: float  # two-sided; adjusted, where several Tasks are compared, for how many they are
     better: int  # items, where the measure is a mean over them
     worse: int
+    too_few: str | None = None  # why nothing can be told from chance
 
     @property
     def difference(self) -> float:
@@ -204,10 +206,10 @@ def _of_the_same(first: Result, second: Result) -> bool:
 
 
 def compare(first: Mapping[str, Result], second: Mapping[str, Result]) -> list[Difference]:
-    """Compare Task by Task what both have, over the same items; p adjusted after Holm for several Tasks.
+    """Compare Task by Task what both have, over the same items, in the ways of statistics.py.
 
-    Means over items are tested by randomisation, other measures by the share of bootstrap samples in which
-    the difference has the other sign. Raises: UsageError: no Task is in both, or its texts differ.
+    For several Tasks p is adjusted after Holm, and the intervals hold together (Bonferroni).
+    Raises: UsageError: no Task is in both, or its texts differ.
     """
     both = [task for task in first if task in second]
     if not both:
@@ -215,62 +217,58 @@ def compare(first: Mapping[str, Result], second: Mapping[str, Result]) -> list[D
             f"no task is in both: {', '.join(first)}; and {', '.join(second)}",
             remedy="evaluate the same sets with: searchkit eval SET --out FOLDER",
         )
-    made = [_difference(first[task], second[task]) for task in both]
+    made = [_difference(first[task], second[task], len(both)) for task in both]
     adjusted = statistics.holm([one.p for one in made])
-    return [_with_p(one, p) for one, p in zip(made, adjusted, strict=True)]
+    return [replace(one, p=p) for one, p in zip(made, adjusted, strict=True)]
 
 
-def _difference(first: Result, second: Result) -> Difference:
+def _difference(first: Result, second: Result, comparisons: int) -> Difference:
     one, other = first.measured, second.measured
     if not _of_the_same(first, second):
         raise UsageError(
             f"the results of '{first.task}' are of different texts or kinds of task",
             remedy="evaluate both on the same files",
         )
-    columns = one.items
-    if one.main in columns:  # a mean over items
-        before, after = np.asarray(columns[one.main]), np.asarray(other.items[one.main])
-        p = statistics.randomisation_p(before, after)
-        low, high = statistics.paired_interval(before, after)
-        better, worse = int((after > before).sum()), int((after < before).sum())
-    else:
-        low, high, p = _resampled(one, other)
-        better = worse = 0
+    found, too_few = _evidence(one, other, (second.main - first.main) / 100, comparisons)
+    by_item = np.asarray(other.items.get(one.main, ())) - np.asarray(one.items.get(one.main, ()))
     return Difference(
         task=first.task, main=one.main, first=first.main, second=second.main,
-        low=100 * low, high=100 * high, p=p, better=better, worse=worse,
+        low=100 * found.low, high=100 * found.high, p=found.p,
+        better=int((by_item > 0).sum()), worse=int((by_item < 0).sum()),
+        too_few=too_few if math.isnan(found.p) else None,
     )  # fmt: skip
 
 
-def _resampled(one: Measured, other: Measured, rounds: int = 2_000) -> tuple[float, float, float]:
-    """(low, high, p) of a difference of measures that are computed from all items together."""
+def _evidence(one: Measured, other: Measured, difference: float, comparisons: int) -> tuple[Evidence, str]:
+    """What the difference of two measurements of the same items is worth, and what to say if nothing."""
+    columns = {name: np.asarray(values) for name, values in one.items.items()}
+    others = {name: np.asarray(values) for name, values in other.items.items()}
+    if "block" in columns:
+        by_block = others["block"] - columns["block"]
+        too_few = f"texts of each label are too few for {statistics.LEAST_BLOCKS} blocks that share none"
+        return statistics.of_blocks(by_block, difference, comparisons=comparisons), too_few
+    groups = columns.get("group", np.arange(_length(one)))
+    different = f"{grouping.count(groups)} different items"
+    if one.main in columns:  # a mean over items
+        by_item = others[one.main] - columns[one.main]
+        found = statistics.of_means(by_item, groups, comparisons=comparisons)
+        return found, f"{different}, expected {statistics.LEAST} or more"
     measure = MEASURES[one.kind][one.main]
-    worth = np.asarray(one.items["worth"])
-    before, after = np.asarray(one.items["cosine"]), np.asarray(other.items["cosine"])
 
     def more(rows: Int64Vector) -> float:
-        return measure(after[rows], worth[rows]) - measure(before[rows], worth[rows])
+        worth = columns["worth"][rows]
+        return measure(others["cosine"][rows], worth) - measure(columns["cosine"][rows], worth)
 
-    drawn = np.random.default_rng(0)
-    found = np.asarray([more(drawn.integers(0, len(worth), len(worth))) for _ in range(rounds)])
-    found = found[np.isfinite(found)]
-    if not len(found) or not found.any():
-        return 0.0, 0.0, 1.0
-    low, high = np.percentile(found, [2.5, 97.5])
-    against = min(int((found <= 0).sum()), int((found >= 0).sum()))
-    return float(low), float(high), min(1.0, 2 * (against + 1) / (len(found) + 1))
+    found = statistics.of_joint(more, groups, comparisons=comparisons)
+    return found, f"{different}, expected {statistics.LEAST_JOINT} or more, and {one.main} defined for both"
 
 
 def _length(one: Measured) -> int:
     return len(next(iter(one.items.values()))) if one.items else 0
 
 
-def _with_p(one: Difference, p: float) -> Difference:
-    return Difference(**{**asdict(one), "p": p})
-
-
 def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The stable JSON form, without the items."""
+    """The stable JSON form, without the items; what is not defined is null."""
     rows = [
         {
             "task": one.task,

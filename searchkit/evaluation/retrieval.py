@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from searchkit.arrays import Float32Matrix, Float32Vector, top_k
-from searchkit.evaluation import ranking, similarity, statistics
+from searchkit.evaluation import grouping, ranking, similarity, statistics
 from searchkit.evaluation.measured import Encode, Kind, Measured
 from searchkit.evaluation.sets import RerankingSet, RetrievalSet
 
@@ -34,7 +34,8 @@ def measure_retrieval(judged: RetrievalSet, encode: Encode) -> Measured:
             for row, query in enumerate(asked)
         ]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return _of_means("retrieval", "ndcg@10", columns, {"documents": len(names), "queries": len(rows)})
+    counts = {"documents": len(names), "queries": len(rows)}
+    return _of_means("retrieval", columns, list(judged.queries.values()), counts)
 
 
 def _of_query(
@@ -80,7 +81,8 @@ def measure_reranking(judged: RerankingSet, encode: Encode) -> Measured:
         rows.append(of_candidates(candidates[start:end] @ queries[row], one.relevant))
         start = end
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    found = _of_means("reranking", "map", columns, {"queries": len(rows), "candidates": len(texts)})
+    counts = {"queries": len(rows), "candidates": len(texts)}
+    found = _of_means("reranking", columns, [one.query for one in judged.queries], counts)
     if not judged.left_out:
         return found
     note = f"{judged.left_out:,} rows have no positive or no negative: left out, as MTEB does"
@@ -102,14 +104,17 @@ def of_candidates(scores: Float32Vector, relevant: int) -> dict[str, float]:
 
 
 def _of_means(
-    kind: Kind, main: str, columns: Mapping[str, list[float]], counts: Mapping[str, int]
+    kind: Kind, columns: Mapping[str, list[float]], queries: Sequence[str], counts: Mapping[str, int]
 ) -> Measured:
-    low, high = statistics.mean_interval(np.asarray(columns[main]))
+    """The main measure is the first column; equal queries are one piece of evidence."""
+    main = next(iter(columns))
+    groups = grouping.by_text(queries)
+    low, high = statistics.mean_interval(np.asarray(columns[main]), groups)
     return Measured(
         kind=kind,
         main=main,
         measures={name: 100 * float(np.mean(values)) for name, values in columns.items()},
-        items=columns,
+        items={**columns, "group": groups.tolist()},
         counts=counts,
         low=100 * low,
         high=100 * high,

@@ -14,14 +14,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from searchkit.arrays import Float64Vector, Int64Vector
+from searchkit.arrays import Int64Vector
 from searchkit.errors import UsageError
-from searchkit.evaluation import statistics
+from searchkit.evaluation import grouping, statistics
 from searchkit.evaluation.candidates import Texts
 from searchkit.evaluation.trial import Observed, Trial
 
-LEAST_GROUPS = 40  # of items: of 20 held out, a difference as large as usual cannot be told from chance
+LEAST_HELD_OUT = 20  # groups: of fewer, a difference as large as usual cannot be told from chance
 LEAST_IN_A_ROUND = 16
+TOO_LARGE = 0.1
 SIGNIFICANT = 0.05
 
 Tried = TypeVar("Tried")
@@ -58,9 +59,9 @@ class Compared:
     candidate: int
     present: float
     score: float
-    low: float  # of the difference, 95 %
+    low: float  # of the difference, 95 % for all that are compared together; nan: too few to tell
     high: float
-    p: float  # two-sided; adjusted for how many are compared
+    p: float  # two-sided; adjusted for how many are compared; nan as low
     better: int  # items, where the measure is a mean over them
     worse: int
 
@@ -72,13 +73,14 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What was chosen, and how. winner: None where no difference is significant."""
+    """What was chosen, and how. winner: None where no difference is significant; warning: of the items."""
 
     items: int
     held_out: int
     rounds: tuple[Round, ...]
     compared: tuple[Compared, ...]
     winner: int | None
+    warning: str | None = None
 
 
 def select(
@@ -93,21 +95,31 @@ def select(
             "there is no instruction to try but the present one", remedy="name some: --candidate TEXT"
         )
     tuning, held_out = split(trial, plan)
+    learned, learned_apart = split_learned(trial, plan)
+    final = np.concatenate([held_out, learned_apart])
+    _check(trial, np.concatenate([tuning, learned]), "to choose by")
+    _check(trial, final, "held out")
     steps = _steps(len(candidates) - 1, len(tuning), plan.confirmed)
     count = _Counter(on_tried, sum(alive for alive, _ in steps) + 1 + min(steps[-1][0], plan.confirmed))
     alive, rounds = list(range(1, len(candidates))), []
     for turn, (_, items) in enumerate(steps):
-        scores = {one: count(_score(trial, candidates[one], tuning[:items])) for one in alive}
-        # nan, where a measure is not defined on so few items, is worse than all
-        order = sorted(alive, key=lambda one: -np.nan_to_num(scores[one], nan=-1.0))
+        while items < len(tuning) and trial.undefined(np.concatenate([tuning[:items], learned])):
+            items = min(2 * items, len(tuning))
+        rows = np.concatenate([tuning[:items], learned])
+        scores = {one: count(_score(trial, candidates[one], rows)) for one in alive}
+        # nan, where all texts were given one vector, is worse than all
+        order = sorted(alive, key=lambda one: -scores[one] if np.isfinite(scores[one]) else np.inf)
         keep = steps[turn + 1][0] if turn + 1 < len(steps) else min(plan.confirmed, len(order))
         alive = order[:keep]
         rounds.append(Round(items=items, scores=scores, kept=tuple(alive)))
-    before = count(trial.observe(candidates[0], held_out))
+    before = count(trial.observe(candidates[0], final))
     found = [
-        compared(trial, held_out, before, count(trial.observe(candidates[one], held_out)), plan, one)
+        compared(
+            trial, final, before, count(trial.observe(candidates[one], final)), plan,
+            candidate=one, comparisons=len(alive),
+        )
         for one in alive
-    ]
+    ]  # fmt: skip
     adjusted = statistics.holm([one.p for one in found])
     found = [replace(one, p=p) for one, p in zip(found, adjusted, strict=True)]
     # The first that is better by more than chance, in the order of the choice: held-out figures say whether,
@@ -119,122 +131,96 @@ def select(
         rounds=tuple(rounds),
         compared=tuple(found),
         winner=winner,
+        warning=grouping.lopsided(trial.groups),
     )
 
 
 def split(trial: Trial, plan: Plan) -> tuple[Int64Vector, Int64Vector]:
     """Items to choose by, in random order, and items held out; groups are on one side.
 
-    Raises: UsageError: there are too few groups.
+    A group of more than TOO_LARGE of the items is chosen by: held out, it would be nearly all the evidence,
+    and one piece. Raises: UsageError: there are too few groups on a side.
     """
-    different = int(trial.groups.max()) + 1 if trial.items else 0
-    if different < LEAST_GROUPS:
+    groups = grouping.renumbered(trial.groups)
+    sizes = np.bincount(groups)
+    different = len(sizes)
+    kept = max(LEAST_IN_A_ROUND, round((1 - plan.held_out) * different))
+    if different - kept < LEAST_HELD_OUT:
         raise UsageError(
-            f"'{trial.name}' has {different} different items to choose by, expected {LEAST_GROUPS} or more",
-            remedy="with fewer, no difference could be told from chance: ask more questions",
+            f"'{trial.name}' has {different} different items, of which {max(0, different - kept)} would be "
+            f"held out; expected {LEAST_HELD_OUT} or more of these, and {LEAST_IN_A_ROUND} to choose by",
+            remedy="with fewer, no difference could be told from chance: judge more"
+            + (", or hold out a larger share: --held-out 0.5" if plan.held_out < 0.5 else ""),
         )
     order = np.random.default_rng(plan.seed).permutation(different)
+    order = np.concatenate([order[too := sizes[order] > TOO_LARGE * trial.items], order[~too]])
     place = np.empty(different, dtype=np.int64)
     place[order] = np.arange(different)
-    by_place = np.argsort(place[trial.groups], kind="stable")
-    last = max(LEAST_IN_A_ROUND, round((1 - plan.held_out) * different))
-    cut = int(np.searchsorted(place[trial.groups][by_place], last))
-    return by_place[:cut], by_place[cut:]
+    by_place = np.argsort(place[groups], kind="stable")
+    cut = int(np.searchsorted(place[groups][by_place], kept))
+    # Those that were put first are large: in rounds of few items they would be all there is.
+    chosen = by_place[:cut]
+    return np.random.default_rng(plan.seed).permutation(chosen) if too.any() else chosen, by_place[cut:]
+
+
+def split_learned(trial: Trial, plan: Plan) -> tuple[Int64Vector, Int64Vector]:
+    """Rows of texts to learn from while choosing, and of those held out; of most kinds there are none."""
+    if not len(trial.learned):
+        return trial.learned, trial.learned
+    groups = grouping.renumbered(trial.learned)
+    place = np.random.default_rng(plan.seed).permutation(int(groups.max()) + 1)[groups]
+    chosen = place < round((1 - plan.held_out) * (int(groups.max()) + 1))
+    return trial.items + np.flatnonzero(chosen), trial.items + np.flatnonzero(~chosen)
+
+
+def _check(trial: Trial, rows: Int64Vector, where: str) -> None:
+    why = trial.undefined(rows)
+    if why is not None:
+        raise UsageError(
+            f"{trial.main} of '{trial.name}' is not defined on the items {where}: {why}",
+            remedy="judge more items, or split them otherwise: --seed 1",
+        )
 
 
 def compared(
-    trial: Trial, rows: Int64Vector, before: Observed, after: Observed, plan: Plan, candidate: int
+    trial: Trial,
+    rows: Int64Vector,
+    before: Observed,
+    after: Observed,
+    plan: Plan,
+    *,
+    candidate: int = 0,
+    comparisons: int = 1,
 ) -> Compared:
-    """Two observations of the same items.
+    """Two observations of the same items, in the ways of statistics.py; p is not adjusted yet.
 
-    Means are compared by paired randomisation over items, what depends on all items together by paired
-    randomisation over blocks, other measures by bootstrap.
+    comparisons: of how many this is one, so that their intervals hold together.
     """
     better = worse = 0
     present, score = trial.measure(before, rows), trial.measure(after, rows)
     if trial.means:
         by_item = after.mean(axis=0) - before.mean(axis=0)
         better, worse = int((by_item > 0).sum()), int((by_item < 0).sum())
-        low, high, p = _of_means(by_item, _renumbered(trial.groups[rows]), plan)
+        found = statistics.of_means(
+            by_item, trial.groups[rows], comparisons=comparisons, rounds=plan.rounds, seed=plan.seed
+        )
     elif trial.blocks is not None:
         by_block = trial.blocks(after, rows) - trial.blocks(before, rows)
-        low, high, p = _of_blocks(by_block, score - present, plan)
+        found = statistics.of_blocks(by_block, score - present, comparisons=comparisons)
     else:
-        low, high, p = _resampled(trial, rows, before, after, plan)
+        rounds = min(plan.rounds, statistics.ROUNDS)
+
+        def more(places: Int64Vector) -> float:
+            drawn = rows[places]
+            return trial.measure(after[:, places], drawn) - trial.measure(before[:, places], drawn)
+
+        found = statistics.of_joint(
+            more, trial.groups[rows], comparisons=comparisons, rounds=rounds, seed=plan.seed
+        )
     return Compared(
-        candidate=candidate, present=100 * present, score=100 * score, low=100 * low, high=100 * high, p=p,
-        better=better, worse=worse,
+        candidate=candidate, present=100 * present, score=100 * score, low=100 * found.low,
+        high=100 * found.high, p=found.p, better=better, worse=worse,
     )  # fmt: skip
-
-
-def _of_means(by_item: Float64Vector, groups: Int64Vector, plan: Plan) -> tuple[float, float, float]:
-    """(low, high, p) of a mean difference; a group's sign is one, for its items are no evidence apart."""
-    sums: Float64Vector = np.bincount(groups, weights=by_item).astype(np.float64)
-    p = statistics.randomisation_p(np.zeros_like(sums), sums, rounds=plan.rounds, seed=plan.seed)
-    # Groups as the mean of their items times their size, so that the mean over groups is that over items.
-    scaled = sums * len(sums) / len(by_item)
-    low, high = statistics.mean_interval(scaled, seed=plan.seed)
-    return low, high, p
-
-
-def _of_blocks(by_block: Float64Vector, difference: float, plan: Plan) -> tuple[float, float, float]:
-    """(low, high, p): how far blocks scatter around the difference over all items says how sure that is.
-
-    The interval is Student's; blocks are too few to be resampled. p is that of the blocks' own mean.
-    """
-    from scipy.stats import t
-
-    p = statistics.randomisation_p(np.zeros_like(by_block), by_block, rounds=plan.rounds, seed=plan.seed)
-    if len(by_block) < 2:
-        return float("-inf"), float("inf"), 1.0
-    free = len(by_block) - 1
-    # Around the difference, not around their own mean: small blocks may say another thing than all items do.
-    error = np.sqrt(((by_block - difference) ** 2).sum() / free / len(by_block))
-    half = float(t.ppf(0.975, free) * error)
-    return difference - half, difference + half, p
-
-
-def _resampled(
-    trial: Trial, rows: Int64Vector, before: Observed, after: Observed, plan: Plan
-) -> tuple[float, float, float]:
-    """(low, high, p) by drawing groups with replacement; p as in results.compare."""
-    draw = Drawing(trial.groups[rows], plan.seed)
-    rounds = min(plan.rounds, statistics.ROUNDS)
-    found = np.empty(rounds)
-    for turn in range(rounds):
-        places = draw()
-        drawn = rows[places]
-        found[turn] = trial.measure(after[:, places], drawn) - trial.measure(before[:, places], drawn)
-    found = found[np.isfinite(found)]
-    if not len(found) or not found.any():
-        return 0.0, 0.0, 1.0
-    low, high = np.percentile(found, [2.5, 97.5])
-    against = min(int((found <= 0).sum()), int((found >= 0).sum()))
-    return float(low), float(high), min(1.0, 2 * (against + 1) / (len(found) + 1))
-
-
-class Drawing:
-    """Draws groups of items with replacement."""
-
-    def __init__(self, groups: Int64Vector, seed: int) -> None:
-        numbers = _renumbered(groups)
-        self._by_group = np.argsort(numbers, kind="stable")
-        self._sizes = np.bincount(numbers)
-        self._starts = np.cumsum(self._sizes) - self._sizes
-        self._drawn = np.random.default_rng(seed)
-
-    def __call__(self) -> Int64Vector:
-        """Places of the items of one draw."""
-        chosen = self._drawn.integers(0, len(self._sizes), len(self._sizes))
-        sizes = self._sizes[chosen]
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        places: Int64Vector = self._by_group[np.repeat(self._starts[chosen], sizes) + within]
-        return places
-
-
-def _renumbered(groups: Int64Vector) -> Int64Vector:
-    numbers: Int64Vector = np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    return numbers
 
 
 def _steps(candidates: int, items: int, survivors: int) -> list[tuple[int, int]]:

@@ -198,10 +198,15 @@ def read_labelled(file: Path, columns: Sequence[str]) -> LabelledSet:
 def read_judgement(file: Path) -> JudgementSet:
     """Rows {hyp, refs, human_score}."""
     rows = _some(file, list(rows_of(file)))
+    scores = tuple(row.number("human_score") for row in rows)
+    if len(set(scores)) < 2:
+        raise DataInvalid(
+            f"{file}: every human_score is {scores[0]:g}; what does not differ cannot correlate"
+        )
     return JudgementSet(
         generated=tuple(row.text("hyp") for row in rows),
         references=tuple(row.texts("refs", least=1) for row in rows),
-        scores=tuple(row.number("human_score") for row in rows),
+        scores=scores,
     )
 
 

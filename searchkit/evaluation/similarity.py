@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from searchkit.arrays import Float32Matrix, Float64Vector, Int64Vector
-from searchkit.evaluation import statistics
+from searchkit.evaluation import grouping, statistics
 from searchkit.evaluation.measured import Encode, Kind, Measured
 from searchkit.evaluation.sets import JudgementSet, PairSet
 
@@ -16,14 +16,12 @@ Measure = Callable[[Float64Vector, Float64Vector], float]  # of cosines, and of 
 
 def measure_pairs(judged: PairSet, encode: Encode) -> Measured:
     """Are pairs of duplicates nearer than the others? Main measure: average precision by cosine (MTEB)."""
-    return _measured(
-        "pairs", "average_precision", _cosines(judged, encode), judged.worth, {"pairs": len(judged.worth)}
-    )
+    return _of_pairs("pairs", judged, encode)
 
 
 def measure_sts(judged: PairSet, encode: Encode) -> Measured:
     """Do cosines rank pairs as people did? Main measure: Spearman's correlation (MTEB); also Pearson's."""
-    return _measured("sts", "spearman", _cosines(judged, encode), judged.worth, {"pairs": len(judged.worth)})
+    return _of_pairs("sts", judged, encode)
 
 
 def measure_judgement(judged: JudgementSet, encode: Encode) -> Measured:
@@ -41,8 +39,24 @@ def measure_judgement(judged: JudgementSet, encode: Encode) -> Measured:
         float(np.max(references[[row_of[text] for text in texts]] @ vector))
         for vector, texts in zip(generated, judged.references, strict=True)
     ]
-    counts = {"texts": len(best), "references": len(different)}
-    return _measured("judgement", "pearson", np.asarray(best), judged.scores, counts)
+    groups = groups_of_judged(judged)
+    counts = {"texts": len(best), "references": len(different), "groups": grouping.count(groups)}
+    return _measured("judgement", np.asarray(best), judged.scores, groups, counts)
+
+
+def groups_of_judged(judged: JudgementSet) -> Int64Vector:
+    """(n,) groups of generated texts that share their references: of one picture, say."""
+    return grouping.by_text(["\0".join(texts) for texts in judged.references])
+
+
+def _of_pairs(kind: Kind, judged: PairSet, encode: Encode) -> Measured:
+    groups = grouping.by_pair(judged.first, judged.second)
+    counts = {
+        "pairs": len(groups),
+        "groups": grouping.count(groups),
+        "pairs in the largest group": grouping.largest(groups),
+    }
+    return _measured(kind, _cosines(judged, encode), judged.worth, groups, counts)
 
 
 def _cosines(judged: PairSet, encode: Encode) -> Float64Vector:
@@ -97,20 +111,21 @@ MEASURES: dict[Kind, dict[str, Measure]] = {  # the main one first
 
 
 def _measured(
-    kind: Kind, main: str, cosines: Float64Vector, worth: Sequence[float], counts: dict[str, int]
+    kind: Kind, cosines: Float64Vector, worth: Sequence[float], groups: Int64Vector, counts: dict[str, int]
 ) -> Measured:
     said = np.asarray(worth, dtype=np.float64)
     measures = MEASURES[kind]
+    main = next(iter(measures))
 
     def of(rows: Int64Vector) -> float:
         return measures[main](cosines[rows], said[rows])
 
-    low, high = statistics.interval(of, len(said))
+    low, high = statistics.joint_interval(of, groups)
     return Measured(
         kind=kind,
         main=main,
         measures={name: 100 * measure(cosines, said) for name, measure in measures.items()},
-        items={"cosine": cosines.tolist(), "worth": said.tolist()},
+        items={"cosine": cosines.tolist(), "worth": said.tolist(), "group": groups.tolist()},
         counts=counts,
         low=100 * low,
         high=100 * high,

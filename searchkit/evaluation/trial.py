@@ -6,7 +6,8 @@ One form for all kinds of task, so that choosing, comparing and resampling know 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -14,29 +15,34 @@ import numpy.typing as npt
 
 from searchkit.arrays import Float32Matrix, Float64Vector, Int64Vector, top_k
 from searchkit.errors import UsageError
-from searchkit.evaluation import labelled, ranking, retrieval, sets, similarity, tasks
+from searchkit.evaluation import grouping, labelled, ranking, retrieval, sets, similarity, tasks
 from searchkit.evaluation.candidates import Texts
+from searchkit.evaluation.labelled import Lesson
 from searchkit.evaluation.measured import Kind
 from searchkit.evaluation.tasks import Task
 
 # What n items gave under one Instruction: (repeats, n). Repeats are seeds or draws; one for most kinds.
-Observed: TypeAlias = npt.NDArray[np.float64]
+Observed: TypeAlias = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 # Texts under a literal Instruction -> (n, dim) float32, rows of length 1.
 Embed: TypeAlias = Callable[[Sequence[str], str], Float32Matrix]
 TOGETHER = 256  # queries scored at a time
-BLOCKS = 10  # of texts clustered apart: of so many, eight that agree are no chance after three comparisons
-BLOCK_SEEDS = 3
+NOTHING = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """A judged set to try Instructions on.
 
-    groups: (items,) numbers; items of one group (pairs of one text, equal queries) stay together when items
-    are split or drawn. observe: what these items give under the texts of both sides; that of an item may
-    depend on the others. measure: the main measure, 0 to 1, of what was observed of these items, which may
-    repeat. means: whether it is the mean of what was observed. blocks: (b,) the measure of each of b blocks
-    of these items, observed apart, where what is observed of an item depends on all others.
+    groups: (items,) numbers; items of one group (pairs that share a text, equal queries) stay together when
+    items are split or drawn. observe: what these items give under the texts of both sides; that of an item
+    may depend on the others. measure: the main measure, 0 to 1, of what was observed of these items, which
+    may repeat. means: whether it is the mean of what was observed. blocks: (b,) the measure of each of b
+    blocks of these items, observed apart, where what is observed of an item depends on all others; none where
+    items are too few for blocks. undefined: why the measure is not defined on these items; None where it is.
+
+    learned: (m,) groups of texts that are learned from, the rows after those of the items. They are split
+    like items, or what is chosen by texts would be confirmed by the same texts. Rows of both are handed to
+    observe, measure, blocks and undefined; what is observed is that of the items alone.
     """
 
     name: str
@@ -47,11 +53,18 @@ class Trial:
     measure: Callable[[Observed, Int64Vector], float]
     means: bool
     blocks: Callable[[Observed, Int64Vector], Float64Vector] | None = None
+    undefined: Callable[[Int64Vector], str | None] = lambda _: None
+    learned: Int64Vector = field(default_factory=lambda: NOTHING)
 
     @property
     def items(self) -> int:
         """How many there are."""
         return len(self.groups)
+
+    @property
+    def rows(self) -> Int64Vector:
+        """All there are: of the items, and of the texts that are learned from."""
+        return np.arange(len(self.groups) + len(self.learned))
 
 
 def trials_of(task: Task, embed: Embed) -> list[Trial]:
@@ -97,7 +110,7 @@ def of_retrieval(judged: sets.RetrievalSet, embed: Embed, name: str) -> Trial:
                 found[at] = ranking.ndcg(*ranking.gains(order[:10], judged.judgements[query]), 10)
         return found[None, :]
 
-    groups = _groups(list(judged.queries.values()))
+    groups = grouping.by_text(list(judged.queries.values()))
     return _of_means(name, "retrieval", "ndcg@10", groups, observe)
 
 
@@ -117,12 +130,12 @@ def of_reranking(judged: sets.RerankingSet, embed: Embed, name: str) -> Trial:
             found.append(retrieval.of_candidates(scores, one.relevant)["map"])
         return np.asarray(found)[None, :]
 
-    groups = _groups([one.query for one in judged.queries])
+    groups = grouping.by_text([one.query for one in judged.queries])
     return _of_means(name, "reranking", "map", groups, observe)
 
 
 def of_pairs(judged: sets.PairSet, embed: Embed, name: str, kind: Kind) -> Trial:
-    """Items are pairs, in groups by their first text; average precision, or Spearman's correlation."""
+    """Items are pairs, in groups of those that share a text; average precision, or Spearman's correlation."""
 
     def observe(texts: Texts, rows: Int64Vector) -> Observed:
         first = embed([judged.first[row] for row in rows], texts["query"])
@@ -130,7 +143,7 @@ def of_pairs(judged: sets.PairSet, embed: Embed, name: str, kind: Kind) -> Trial
         cosines: Observed = np.einsum("nd,nd->n", first, second, dtype=np.float64)[None, :]
         return cosines
 
-    return _of_cosines(name, kind, _groups(judged.first), observe, judged.worth)
+    return _of_cosines(name, kind, grouping.by_pair(judged.first, judged.second), observe, judged.worth)
 
 
 def of_judgement(judged: sets.JudgementSet, embed: Embed, name: str) -> Trial:
@@ -147,67 +160,38 @@ def of_judgement(judged: sets.JudgementSet, embed: Embed, name: str) -> Trial:
         ]
         return np.asarray(best)[None, :]
 
-    groups = _groups(["\0".join(texts) for texts in judged.references])
+    groups = similarity.groups_of_judged(judged)
     return _of_cosines(name, "judgement", groups, observe, judged.scores)
 
 
 def of_clustering(judged: sets.LabelledSet, embed: Embed, names: Sequence[str]) -> list[Trial]:
-    """Items are texts; v-measure of clusters made of these texts alone, repeats are seeds.
-
-    What is observed is the number of each text's cluster: in SEEDS rows among all these texts, in BLOCK_SEEDS
-    more within its block. A resample of texts that keeps the clusters would miss what other texts do to the
-    clusters themselves; blocks clustered apart do not.
-    """
-    made = []
-    for name, labels in zip(names, judged.labels.values(), strict=True):
-        numbers = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-        groups = _groups(judged.texts)
-        made.append(_clusters_of(name, judged.texts, numbers, groups, embed))
-    return made
+    """Items are texts; v-measure of clusters made of these texts alone. Observed are clusters."""
+    groups = grouping.by_text(judged.texts)
+    return [
+        _clusters_of(name, judged.texts, labelled.numbered(labels), groups, embed)
+        for name, labels in zip(names, judged.labels.values(), strict=True)
+    ]
 
 
 def _clusters_of(
     name: str, texts_of: Sequence[str], labels: Int64Vector, groups: Int64Vector, embed: Embed
 ) -> Trial:
+    seeds = labelled.SEEDS
+
     def observe(texts: Texts, rows: Int64Vector) -> Observed:
         vectors = embed([texts_of[row] for row in rows], texts["document"])
-        found = np.empty((labelled.SEEDS + BLOCK_SEEDS, len(rows)))
-        for seed in range(labelled.SEEDS):
-            found[seed] = labelled.clustered(vectors, _different(labels[rows]), seed)
-        for own in _blocks(groups[rows]):
-            for seed in range(BLOCK_SEEDS):
-                k = _different(labels[rows[own]])
-                found[labelled.SEEDS + seed, own] = labelled.clustered(vectors[own], k, seed)
-        return found
+        return labelled.clusters_of(vectors, labels[rows], groups[rows], seeds)
 
     def measure(observed: Observed, rows: Int64Vector) -> float:
-        return _v_measure(labels[rows], observed[: labelled.SEEDS])
+        return labelled.v_measure(labels[rows], observed.astype(np.int64), seeds)
 
     def blocks(observed: Observed, rows: Int64Vector) -> Float64Vector:
-        apart = observed[labelled.SEEDS :]
-        return np.asarray([_v_measure(labels[rows[own]], apart[:, own]) for own in _blocks(groups[rows])])
+        return labelled.v_measures_apart(labels[rows], observed.astype(np.int64), groups[rows], seeds)
 
     return Trial(
         name=name, kind="clustering", main="v_measure", groups=groups, observe=observe, measure=measure,
-        means=False, blocks=blocks,
+        means=False, blocks=blocks, undefined=partial(_alike, labels, "label"),
     )  # fmt: skip
-
-
-def _blocks(groups: Int64Vector) -> list[Int64Vector]:
-    """Places of items in BLOCKS parts, at random and the same for the same groups; a group is in one part."""
-    numbers = np.unique(groups, return_inverse=True)[1]
-    part = np.random.default_rng(0).permutation(int(numbers.max()) + 1) % BLOCKS
-    return [places for one in range(BLOCKS) if len(places := np.flatnonzero(part[numbers] == one))]
-
-
-def _v_measure(labels: Int64Vector, clusters: Observed) -> float:
-    from sklearn.metrics import v_measure_score
-
-    return float(np.mean([v_measure_score(labels, one.astype(np.int64)) for one in clusters]))
-
-
-def _different(values: Int64Vector) -> int:
-    return len(np.unique(values))
 
 
 def of_classification(
@@ -217,30 +201,52 @@ def of_classification(
     names: Sequence[str],
     per_label: int = labelled.PER_LABEL,
 ) -> list[Trial]:
-    """Items are texts of the test part; accuracy, repeats are draws of the texts to learn from."""
+    """Items are texts of the test part, learned are those of the other; accuracy. Observed are guesses."""
     known = _kept(embed, list(train.texts))
-    made = []
-    for name, column in zip(names, train.labels, strict=True):
-        to_learn, said = train.labels[column], np.asarray(test.labels[column])
+    return [
+        _guesses_of(name, test.texts, Lesson.of(train, test, column, per_label), known, embed)
+        for name, column in zip(names, train.labels, strict=True)
+    ]
 
-        def observe(
-            texts: Texts,
-            rows: Int64Vector,
-            to_learn: Sequence[str] = to_learn,
-            said: npt.NDArray[np.str_] = said,
-        ) -> Observed:
-            asked = embed([test.texts[row] for row in rows], texts["document"])
-            held = known(texts["document"])
-            return np.asarray(
-                [
-                    labelled.predicted(held, to_learn, asked, seed=seed, per_label=per_label) == said[rows]
-                    for seed in range(labelled.ROUNDS)
-                ],
-                np.float64,
-            )
 
-        made.append(_of_means(name, "classification", "accuracy", _groups(test.texts), observe))
-    return made
+def _guesses_of(
+    name: str,
+    texts_of: Sequence[str],
+    lesson: Lesson,
+    known: Callable[[str], Float32Matrix],
+    embed: Embed,
+) -> Trial:
+    items = len(lesson.asked)
+
+    def parted(rows: Int64Vector) -> tuple[Int64Vector, Int64Vector, Lesson]:
+        """(to learn from, asked, the Lesson of these) of rows of both."""
+        learned, asked = rows[rows >= items] - items, rows[rows < items]
+        return learned, asked, lesson.part(learned, asked)
+
+    def observe(texts: Texts, rows: Int64Vector) -> Observed:
+        learned, asked, part = parted(rows)
+        vectors = embed([texts_of[row] for row in asked], texts["document"])
+        return labelled.guesses_of(known(texts["document"])[learned], vectors, part)
+
+    def measure(observed: Observed, rows: Int64Vector) -> float:
+        return labelled.accuracy(parted(rows)[2], observed.astype(np.int64))
+
+    def blocks(observed: Observed, rows: Int64Vector) -> Float64Vector:
+        return labelled.accuracies_apart(parted(rows)[2], observed.astype(np.int64))
+
+    def undefined(rows: Int64Vector) -> str | None:
+        return _alike(lesson.learned, "label to learn", rows[rows >= items] - items)
+
+    return Trial(
+        name=name, kind="classification", main="accuracy", groups=lesson.asked_groups, observe=observe,
+        measure=measure, means=False, blocks=blocks, undefined=undefined, learned=lesson.learned_groups,
+    )  # fmt: skip
+
+
+def _alike(values: Float64Vector | Int64Vector, what: str, rows: Int64Vector) -> str | None:
+    if len(rows) and np.ptp(values[rows]) > 0:
+        return None
+    return f"every {what} of them is the same"
 
 
 def _of_means(
@@ -266,15 +272,13 @@ def _of_cosines(
     said = np.asarray(worth, dtype=np.float64)
 
     def of(observed: Observed, rows: Int64Vector) -> float:
-        return measure(observed[0], said[rows])
+        return measure(observed[0].astype(np.float64), said[rows])
 
-    return Trial(name=name, kind=kind, main=main, groups=groups, observe=observe, measure=of, means=False)
-
-
-def _groups(texts: Sequence[str]) -> Int64Vector:
-    """(n,) numbers, equal for equal texts, in the order in which they first occur."""
-    first: dict[str, int] = {}
-    return np.asarray([first.setdefault(text, len(first)) for text in texts], dtype=np.int64)
+    what = "label" if kind == "pairs" else "score"
+    return Trial(
+        name=name, kind=kind, main=main, groups=groups, observe=observe, measure=of, means=False,
+        undefined=partial(_alike, said, what),
+    )  # fmt: skip
 
 
 def _kept(embed: Embed, texts: Sequence[str]) -> Callable[[str], Float32Matrix]:

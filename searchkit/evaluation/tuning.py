@@ -20,11 +20,12 @@ from searchkit.collection.library import Library
 from searchkit.embedding.embedder import Embedder
 from searchkit.errors import UsageError
 from searchkit.evaluation import candidates as making
-from searchkit.evaluation import selection
+from searchkit.evaluation import selection, statistics
 from searchkit.evaluation.candidates import Candidate, Changed, Origin, Renderer
 from searchkit.evaluation.encoding import Encoder
 from searchkit.evaluation.measured import Kind
 from searchkit.evaluation.questions import read_questions
+from searchkit.evaluation.results import without_nan
 from searchkit.evaluation.selection import Compared, Plan, Round
 from searchkit.evaluation.stored import StoredRanking
 from searchkit.evaluation.tasks import Task
@@ -69,20 +70,33 @@ class Tuned:
     rounds: tuple[Round, ...]
     compared: tuple[Compared, ...]
     winner: int | None
+    warning: str | None = None
 
     @property
     def verdict(self) -> str:
         """In one line."""
         told = [one for one in self.compared if one.p < selection.SIGNIFICANT]
         if self.winner is None and not told:
-            return "no significant difference: keep the default"
+            return f"no significant difference: keep the default{self._seen}"
         if self.winner is None:
             which = "all that were compared" if len(told) == len(self.compared) else "some"
             return f"none is better, {which} significantly worse: keep the default"
         best = next(one for one in self.compared if one.candidate == self.winner)
         return (
-            f"{self.candidates[self.winner].shown} is better by {best.difference:.2f} points "
-            f"(95 % {best.low:+.2f} to {best.high:+.2f}, p = {best.p:.4f})"
+            f"{self.candidates[self.winner].shown} is better by {best.difference:.2f} points on "
+            f"{self.held_out:,} items held out (95 % {statistics.said(best.low, best.high, '+.2f')}, "
+            f"p = {best.p:.4f})"
+        )
+
+    @property
+    def _seen(self) -> str:
+        """How large a difference had to be to be seen."""
+        halves = [(one.high - one.low) / 2 for one in self.compared if np.isfinite(one.high - one.low)]
+        if not halves:
+            return f" ({self.held_out:,} items held out, too few to tell a difference from chance)"
+        return (
+            f" ({self.held_out:,} items held out; differences under ±{max(halves):.2f} points cannot be told "
+            "from chance)"
         )
 
 
@@ -211,23 +225,19 @@ def embedding(embedder: Embedder, vectors: Path | None, on_progress: OnProgress 
 
 
 def plain(tuned: Tuned) -> dict[str, Any]:
-    """The stable JSON form."""
+    """The stable JSON form; what is not defined on so few items is null."""
     table = asdict(tuned)
     table["candidates"] = [{"origin": one.origin, **dict(one.texts)} for one in tuned.candidates]
     table["rounds"] = [
         {
             "items": one.items,
-            # A measure may not be defined on few items, and JSON has no nan.
-            "scores": [
-                {"candidate": place, "score": score if np.isfinite(score) else None}
-                for place, score in one.scores.items()
-            ],
+            "scores": [{"candidate": place, "score": score} for place, score in one.scores.items()],
             "kept": list(one.kept),
         }
         for one in tuned.rounds
     ]
     table["compared"] = [{**asdict(one), "difference": one.difference} for one in tuned.compared]
-    return {**table, "verdict": tuned.verdict}
+    return dict(without_nan({**table, "verdict": tuned.verdict}))
 
 
 def _tuned(
@@ -244,7 +254,7 @@ def _tuned(
     return Tuned(
         task=trial.name, kind=trial.kind, main=trial.main, model=embedder.model, trained=trained,
         changed=changed, items=found.items, held_out=found.held_out, candidates=tuple(pool),
-        rounds=found.rounds, compared=found.compared, winner=found.winner,
+        rounds=found.rounds, compared=found.compared, winner=found.winner, warning=found.warning,
     )  # fmt: skip
 
 

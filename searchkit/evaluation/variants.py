@@ -17,9 +17,10 @@ import numpy as np
 from searchkit.embedding.embedder import Embedder
 from searchkit.errors import UsageError
 from searchkit.evaluation import candidates as making
-from searchkit.evaluation import statistics
+from searchkit.evaluation import grouping, statistics
 from searchkit.evaluation.candidates import Candidate, Changed, Renderer, Texts
 from searchkit.evaluation.measured import Kind
+from searchkit.evaluation.results import without_nan
 from searchkit.evaluation.selection import Plan, compared
 from searchkit.evaluation.tasks import Task
 from searchkit.evaluation.trial import Observed, Trial, trials_of
@@ -52,9 +53,9 @@ class Level:
     texts: Texts
     score: float
     difference: float  # points more than the first
-    low: float  # of the difference, 95 %
+    low: float  # of the difference, 95 % for all of the set together; nan: items are too few to tell
     high: float
-    p: float  # adjusted for how many are compared with the first
+    p: float  # adjusted for how many of the set are compared with the first; nan as low
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class Variation:
     levels: tuple[Level, ...]
     gap: float  # points between the best and the worst
     gap_p: float  # of the two being equal; adjusted for the pairs that they were picked from
+    warning: str | None = None  # of the items
 
 
 def robustness(
@@ -133,8 +135,8 @@ def ablate(
 
 
 def plain(found: Sequence[Variation]) -> list[dict[str, Any]]:
-    """The stable JSON form."""
-    return [asdict(one) for one in found]
+    """The stable JSON form; what is not defined, or items are too few to tell, is null."""
+    return [dict(without_nan(asdict(one))) for one in found]
 
 
 def _opened(embedder: Embedder, task: Task, wanted: Wanted) -> tuple[Profile | None, Renderer]:
@@ -169,7 +171,9 @@ def _varied(
 ) -> list[Variation]:
     made = []
     for trial in trials_of(task, embedding(embedder, wanted.vectors, on_progress)):
-        rows = np.arange(trial.items)
+        rows = trial.rows
+        if (why := trial.undefined(rows)) is not None:
+            raise UsageError(f"{trial.main} of '{trial.name}' is not defined: {why}")
         observed = {}
         for done, (name, one) in enumerate(named.items(), start=1):
             observed[name] = trial.observe(one.texts, rows)
@@ -181,6 +185,7 @@ def _varied(
             Variation(
                 task=trial.name, kind=trial.kind, main=trial.main, model=embedder.model, trained=trained,
                 changed=changed, items=trial.items, levels=levels, gap=gap, gap_p=gap_p,
+                warning=grouping.lopsided(trial.groups),
             )
         )  # fmt: skip
     return made
@@ -189,7 +194,7 @@ def _varied(
 def _levels(
     trial: Trial, named: Mapping[str, Candidate], observed: Mapping[str, Observed], plan: Plan
 ) -> tuple[tuple[Level, ...], float, float]:
-    rows = np.arange(trial.items)
+    rows = trial.rows
     names = list(named)
     first = observed[names[0]]
     score = 100 * trial.measure(first, rows)
@@ -199,7 +204,7 @@ def _levels(
         )
     ]
     against = [
-        compared(trial, rows, first, observed[name], plan, turn) for turn, name in enumerate(names[1:])
+        compared(trial, rows, first, observed[name], plan, comparisons=len(names) - 1) for name in names[1:]
     ]
     adjusted = statistics.holm([one.p for one in against])
     for name, one, p in zip(names[1:], against, adjusted, strict=True):
@@ -209,7 +214,8 @@ def _levels(
                 low=one.low, high=one.high, p=p,
             )
         )  # fmt: skip
-    worst, *_, best = sorted(levels, key=lambda level: level.score)
-    apart = compared(trial, rows, observed[worst.name], observed[best.name], plan, 0)
+    worst, *_, best = sorted(levels, key=lambda level: level.score if np.isfinite(level.score) else -np.inf)
+    apart = compared(trial, rows, observed[worst.name], observed[best.name], plan)
     pairs = len(levels) * (len(levels) - 1) / 2
-    return tuple(levels), best.score - worst.score, min(1.0, pairs * apart.p)
+    gap_p = pairs * apart.p
+    return tuple(levels), best.score - worst.score, 1.0 if gap_p > 1 else gap_p  # nan stays nan

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from searchkit.errors import UsageError
-from searchkit.evaluation import labelled, selection, tasks
+from searchkit.evaluation import labelled, selection, statistics, tasks
 from searchkit.evaluation.evaluate import Wanted, evaluate
-from searchkit.evaluation.selection import Drawing, Plan, select, split
+from searchkit.evaluation.grouping import Drawing
+from searchkit.evaluation.selection import Plan, select, split
 from searchkit.evaluation.sets import LabelledSet
 from searchkit.evaluation.trial import Trial, of_clustering, trials_of
 from searchkit.evaluation.tuning import embedding
@@ -60,7 +61,7 @@ def test_without_holding_out_one_would_be_claimed_far_too_often():
         rows, _ = split(trial, Plan())
         found = select(trial, TEXTS, Plan(rounds=200))
         before, after = (trial.observe(TEXTS[one], rows) for one in (0, found.rounds[-1].kept[0]))
-        again = selection.compared(trial, rows, before, after, Plan(rounds=1_000), 1)
+        again = selection.compared(trial, rows, before, after, Plan(rounds=1_000))
         claimed += again.p < 0.05
     assert claimed > 10
 
@@ -113,13 +114,15 @@ def test_clusters_that_follow_the_labels_win_and_chance_does_not(monkeypatch):
 
 
 def test_blocks_that_disagree_prove_nothing_and_blocks_that_agree_do():
-    agree, disagree = np.full(10, 0.02), np.array([0.22, -0.18] * 5)
-    low, high, p = selection._of_blocks(agree, 0.02, Plan())
-    assert (low, high) == pytest.approx((0.02, 0.02)) and p < 0.01
-    low, high, p = selection._of_blocks(disagree, 0.02, Plan())
-    assert low < 0 < high and p > 0.5
-    low, high, _ = selection._of_blocks(agree - 0.02, 0.02, Plan())  # all items say what no block says
-    assert low < 0.01 < 0.03 < high
+    agree, disagree = np.array([0.02, 0.03, 0.01, 0.02, 0.02] * 2), np.array([0.22, -0.18] * 5)
+    found = statistics.of_blocks(agree, 0.02)
+    assert 0 < found.low < 0.02 < found.high and found.p < 0.001
+    found = statistics.of_blocks(disagree, 0.02)
+    assert found.low < 0 < found.high and found.p > 0.5
+    found = statistics.of_blocks(agree, -0.02)  # all items say the opposite of every block
+    assert found.low < -0.02 < 0.02 < found.high and found.p == 1
+    assert statistics.of_blocks(np.full(10, 0.02), 0.02).p == 2 / 2**10
+    assert np.isnan(statistics.of_blocks(np.full(4, 0.02), 0.02).p)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,7 @@ def test_a_trial_over_all_items_is_what_an_evaluation_measures(tmp_path: Path, k
     texts = {"query": "find: ", "document": "find: "}
     (whole,) = evaluate(ReadingEmbedder(), [task], Wanted(instructions=texts))
     (trial,) = trials_of(task, embedding(ReadingEmbedder(), None, None))
-    rows = np.arange(trial.items)
+    rows = trial.rows
     assert trial.main == whole.measured.main
     assert 100 * trial.measure(trial.observe(texts, rows), rows) == pytest.approx(whole.main, abs=1e-9)
 
@@ -162,7 +165,7 @@ def test_pairs_of_one_text_are_one_piece_of_evidence():
     )  # fmt: skip
     found = [
         selection.compared(trial, np.arange(trial.items), trial.observe(TEXTS[0], np.arange(trial.items)),
-                           trial.observe(TEXTS[5], np.arange(trial.items)), Plan(rounds=4_000), 1)
+                           trial.observe(TEXTS[5], np.arange(trial.items)), Plan(rounds=4_000))
         for trial in (one, four)
     ]  # fmt: skip
     assert found[1].p == pytest.approx(found[0].p, abs=0.02)
@@ -174,7 +177,9 @@ def test_the_same_seed_gives_the_same_answer():
 
 
 def test_too_few_items_and_nothing_to_try_are_refused():
-    with pytest.raises(UsageError, match="39 different items"):
+    with pytest.raises(UsageError, match="39 different items, of which 19 would be held out; expected 20"):
         select(synthetic(0, items=39), TEXTS, Plan())
+    with pytest.raises(UsageError, match="60 different items, of which 12 would be held out"):
+        select(synthetic(0, items=60), TEXTS, Plan(held_out=0.2))
     with pytest.raises(UsageError, match="no instruction to try"):
         select(synthetic(0), TEXTS[:1], Plan())

@@ -59,10 +59,12 @@ def test_an_interval_of_a_correlation_holds_it():
     drawn = np.random.default_rng(4)
     first = drawn.normal(0, 1, 300)
     second = first + drawn.normal(0, 1, 300)
-    low, high = statistics.interval(lambda rows: similarity.spearman(first[rows], second[rows]), 300)
+    low, high = statistics.joint_interval(
+        lambda rows: similarity.spearman(first[rows], second[rows]), np.arange(300)
+    )
     assert low < spearmanr(first, second).statistic < high
     assert high - low < 0.25
 
 
 def test_a_measure_that_is_never_defined_has_no_interval():
-    assert np.isnan(statistics.interval(lambda rows: float("nan"), 5)).all()
+    assert np.isnan(statistics.joint_interval(lambda rows: float("nan"), np.arange(9))).all()
