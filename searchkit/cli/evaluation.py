@@ -16,7 +16,6 @@ from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from searchkit.evaluation.prompting import Completer
-    from searchkit.evaluation.results import Difference
     from searchkit.evaluation.tasks import Task
     from searchkit.profile import Side
 
@@ -202,7 +201,7 @@ def compare_command(first: Path, second: Path, as_json: bool) -> None:
     for one in found:
         shown.add_row(
             one.task, one.main, f"{one.first:.2f}", f"{one.second:.2f}", f"{one.difference:+.2f}",
-            f"{one.low:+.2f} to {one.high:+.2f}", f"{one.p:.4f}", _sides(one),
+            f"{one.low:+.2f} to {one.high:+.2f}", f"{one.p:.4f}", output.better_worse(one.better, one.worse),
         )  # fmt: skip
     output.console().print(shown)
 
@@ -213,10 +212,6 @@ def _completer(model: str | None) -> Completer | None:
     from searchkit.embedding.completer import open_completer
 
     return open_completer(model)
-
-
-def _sides(one: Difference) -> str:
-    return f"{one.better}, {one.worse}" if one.better or one.worse else ""
 
 
 def _tasks(targets: Sequence[Path], kind: str | None, split: str | None, labels: Sequence[str]) -> list[Task]:

@@ -60,6 +60,11 @@ def table(*columns: str) -> Table:
     return made
 
 
+def better_worse(better: int, worse: int) -> str:
+    """How many items are better, and worse; '' of a measure that is not one of single items."""
+    return f"{better}, {worse}" if better or worse else ""
+
+
 def csv_line(row: Sequence[object]) -> str:
     """A line of CSV, its end included. Texts that a spreadsheet would calculate begin with an apostrophe."""
     line = io.StringIO()

@@ -10,7 +10,7 @@ import click
 
 from searchkit.cli import options, output
 from searchkit.cli.progress import steps
-from searchkit.cli.trying import check_folder, embedder, say_untrained, set_options, side_option, tasks
+from searchkit.cli.trying import embedder, say_untrained, set_options, side_option, tasks
 
 if TYPE_CHECKING:
     from searchkit.evaluation import variants
@@ -40,14 +40,16 @@ def robustness_command(
     same seed.
     """
     from searchkit.evaluation import plots, variants
+    from searchkit.whole_file import require_place, write_whole
 
-    check_folder(png)
+    if png is not None:
+        require_place(png)
     chosen = tasks(targets, asked)
     with steps("measuring") as on_progress:
         found = variants.robustness(embedder(asked), chosen, _varied(asked), k, on_progress)
     _print_variations(found, as_json, gaps=True)
     if png is not None:
-        png.write_bytes(plots.robustness_png(found))
+        write_whole(png, plots.robustness_png(found))
 
 
 @click.command("ablate")
@@ -65,24 +67,27 @@ def ablate_command(targets: tuple[Path, ...], png: Path | None, as_json: bool, *
     instruction names domain and kind of text, the detailed one is the profile's.
     """
     from searchkit.evaluation import plots, variants
+    from searchkit.whole_file import require_place, write_whole
 
-    check_folder(png)
+    if png is not None:
+        require_place(png)
     chosen = tasks(targets, asked)
     with steps("measuring") as on_progress:
         found = variants.ablate(embedder(asked), chosen, _varied(asked), on_progress)
     _print_variations(found, as_json, gaps=False)
     if png is not None:
-        png.write_bytes(plots.ablation_png(found))
+        write_whole(png, plots.ablation_png(found))
 
 
-def _varied(asked: dict[str, Any]) -> variants.Wanted:
+def _varied(asked: dict[str, Any]) -> variants.Varying:
     from searchkit.evaluation import variants
     from searchkit.evaluation.selection import Plan
+    from searchkit.profile import Profile
     from searchkit.settings import cache_folder
 
-    return variants.Wanted(
-        profile=asked["profile"], changed=asked["changed"], plan=Plan(seed=asked["seed"]),
-        vectors=cache_folder() / "evaluation",
+    return variants.Varying(
+        profile=Profile.load(asked["profile"]) if asked["profile"] else None, changed=asked["changed"],
+        plan=Plan(seed=asked["seed"]), kept=cache_folder() / "evaluation",
     )  # fmt: skip
 
 
@@ -91,6 +96,8 @@ def _print_variations(found: Sequence[Variation], as_json: bool, *, gaps: bool) 
 
     from searchkit.evaluation import variants
 
+    for model in dict.fromkeys(one.model for one in found if not one.trained):
+        say_untrained(model)
     if as_json:
         output.print_json(variants.plain(found))
         return
@@ -107,5 +114,3 @@ def _print_variations(found: Sequence[Variation], as_json: bool, *, gaps: bool) 
     out.print(shown)
     for one in found if gaps else ():
         out.print(Text(f"{one.task}: best and worst are {one.gap:.2f} points apart (p = {one.gap_p:.4f})"))
-    for model in dict.fromkeys(one.model for one in found if not one.trained):
-        say_untrained(model)
