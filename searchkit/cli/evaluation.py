@@ -16,7 +16,7 @@ from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from searchkit.evaluation.prompting import Completer
-    from searchkit.evaluation.results import Difference, Result
+    from searchkit.evaluation.results import Result
     from searchkit.profile import Side
 
 
@@ -239,7 +239,8 @@ def compare_command(first: Path, second: Path, as_json: bool) -> None:
         shown.add_row(
             output.clean(one.task), one.main, figure(one.first), figure(one.second),
             figure(one.difference, "+.2f"), said(one.low, one.high, "+.2f"),
-            "" if one.too_few else f"{one.p:.4f}", _sides(one),
+            output.p_value(one.p),
+            output.better_worse(one.better, one.worse),
         )  # fmt: skip
     output.console().print(shown)
     for one in found:
@@ -253,10 +254,6 @@ def _completer(model: str | None) -> Completer | None:
     from searchkit.embedding.completer import open_completer
 
     return open_completer(model)
-
-
-def _sides(one: Difference) -> str:
-    return f"{one.better}, {one.worse}" if one.better or one.worse else ""
 
 
 def _instructions(query: str | None, document: str | None, profile: str | None) -> dict[Side, str] | None:

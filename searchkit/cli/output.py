@@ -97,6 +97,16 @@ def table(*columns: str) -> Table:
     return made
 
 
+def p_value(p: float) -> str:
+    """A value of p; '' where items are too few for one, which is nan."""
+    return "" if p != p else f"{p:.4f}"
+
+
+def better_worse(better: int, worse: int) -> str:
+    """How many items are better, and worse; '' of a measure that is not one of single items."""
+    return f"{better}, {worse}" if better or worse else ""
+
+
 def csv_line(row: Sequence[object]) -> str:
     """A line of CSV, its end included. Texts that a spreadsheet would calculate begin with an apostrophe."""
     line = io.StringIO()

@@ -28,7 +28,9 @@ def set_options(command: Command) -> Command:
     """How a judged set is read, and by which model, handed on one by one."""
     for option in (
         options.json_option,
-        click.option("--seed", type=int, default=0, show_default=True, help="Of all that is drawn."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn."
+        ),
         click.option(
             "--precision", default="auto", metavar="NAME", help="float32, bfloat16 or int8.  [default: auto]"
         ),
@@ -39,7 +41,7 @@ def set_options(command: Command) -> Command:
         click.option(
             "--label", "labels", multiple=True, metavar="COLUMN", help="A column of labels.  [default: label]"
         ),
-        click.option("--split", metavar="NAME", help="Only this part of a set, such as test."),
+        click.option("--split", metavar="NAME", help="Only this part, such as test."),
         click.option(
             "--kind", type=click.Choice(TRIABLE), help="What is asked of a set.  [default: by its columns]"
         ),
