@@ -198,6 +198,7 @@ def read_labelled(file: Path, columns: Sequence[str]) -> LabelledSet:
 def read_judgement(file: Path) -> JudgementSet:
     """Rows {hyp, refs, human_score}."""
     rows = _some(file, list(rows_of(file)))
+    references = tuple(row.texts("refs", least=1) for row in rows)
     scores = tuple(row.number("human_score") for row in rows)
     if len(set(scores)) < 2:
         raise DataInvalid(
@@ -205,7 +206,7 @@ def read_judgement(file: Path) -> JudgementSet:
         )
     return JudgementSet(
         generated=tuple(row.text("hyp") for row in rows),
-        references=tuple(row.texts("refs", least=1) for row in rows),
+        references=references,
         scores=scores,
     )
 

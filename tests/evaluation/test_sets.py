@@ -199,6 +199,12 @@ def test_an_unknown_column_of_labels_is_refused_with_a_near_name(tmp_path: Path)
         sets.read_labelled(path, ["topics"])
 
 
+def test_judgements_that_are_all_the_same_are_refused(tmp_path: Path):
+    rows = [{"hyp": f"x{one}", "refs": ["y"], "human_score": 3} for one in range(4)]
+    with pytest.raises(DataInvalid, match="every human_score is 3; what does not differ cannot correlate"):
+        sets.read_judgement(jsonl(tmp_path / "j.jsonl", *rows))
+
+
 def test_judgements_of_generated_texts_need_references(tmp_path: Path):
     path = jsonl(tmp_path / "j.jsonl", {"hyp": "x", "refs": [], "human_score": 3})
     with pytest.raises(DataInvalid, match="line 1: 'refs' is \\[\\], expected a list of texts"):
