@@ -89,6 +89,16 @@ def test_with_few_answers_the_likeliest_label_is_taken():
     assert found.counts["labels"] == 2
 
 
+@pytest.mark.parametrize(("wrong", "right"), [("-1", "1"), ("A+", "a+"), ("c++", "c"), ("n/a", "n a")])
+def test_a_label_is_right_only_when_it_is_that_very_label(wrong, right):
+    """Labels that differ in case, a sign or a mark are two labels."""
+    train = a_set([("one text", wrong)] * 3 + [("another text", right)] * 2)
+    test = a_set([("some text", right)])
+    found = measure_prompts(train, test, encode, Copier(), shots=8)
+    assert found.counts["labels"] == 2
+    assert found.measures["accuracy"] == found.measures["random_accuracy"] == 0
+
+
 @pytest.mark.parametrize(
     ("train", "test", "labels"),
     [
@@ -153,8 +163,13 @@ def test_rouge_l_is_the_share_of_words_in_common_and_in_order(said, expected, sc
 
 @pytest.mark.parametrize(
     ("said", "expected", "equal"),
-    [("Paris.", "paris", True), ("in Paris", "paris", False), ("+", "-", False), ("ＡＢ", "ab", True)],
-)
+    [
+        ("Paris.", "paris", True), ("in Paris", "paris", False), ("+", "-", False), ("ＡＢ", "ab", True),
+        ("-1", "1", False), ("−1", "-1", True), ("-.5", ".5", False), ("+5", "5", True), ("3-5", "3, 5", True),
+        ("c++", "c", False), ("C#.", "c#", True), ("A+", "A-", False), ("A-", "A", False),
+        ("well-known", "well known", True), ("(yes!)", "Yes", True),
+    ],
+)  # fmt: skip
 def test_answers_are_the_same_without_case_and_punctuation(said, expected, equal):
     assert same(said, expected) is equal
 
