@@ -48,8 +48,8 @@ class Completer:
         self.max_tokens = min(said or WINDOW_OF_UNSAID, MOST_WINDOW)
         if self.max_tokens < LEAST_WINDOW:
             raise ModelError(
-                f"'{model}' has a window of {self.max_tokens} tokens, expected {LEAST_WINDOW} or more: half of "
-                "it for the answer",
+                f"'{model}' has a window of {self.max_tokens} tokens, expected {LEAST_WINDOW} or more: "
+                "half of it for the answer",
                 remedy="name another causal language model, such as openai-community/gpt2",
             )
         self._lead = _leading(self._tokenizer)
@@ -97,7 +97,8 @@ class Completer:
         longest = max(map(len, ends))
         if longest > (room := self.max_tokens - len(self._lead) - 1):
             raise UsageError(
-                f"an answer to choose from has {longest:,} tokens; the window of '{self.model}' leaves {room:,}",
+                f"an answer to choose from has {longest:,} tokens; "
+                f"the window of '{self.model}' leaves {room:,}",
                 remedy="shorten the answers, or name a model with a longer window: --completer ID",
             )
         start = self._ids(prompt, longest)
@@ -119,7 +120,7 @@ class Completer:
 
     def _ids(self, prompt: str, room: int) -> Tensor:
         ids = self._tokenizer(prompt).input_ids
-        # What stands before every text, as <s> does, is no beginning to lose: it was always there in training.
+        # What stands before every text, as <s> does, is no beginning to lose: trained was never without it.
         left = max(1, self.max_tokens - room - len(self._lead))
         if len(ids) > len(self._lead) + left:
             ids = [*self._lead, *ids[-left:]]
