@@ -10,6 +10,7 @@ import click
 
 from searchkit.cli import options, output
 from searchkit.cli.progress import steps
+from searchkit.cli.stopping import stopped_in_order
 from searchkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -159,7 +160,9 @@ def own_command(
     table among the documents is found with its first row.
 
     --self asks headings, titles, words of links and questions of the collection's own, in a copy from which
-    they are taken out where they stand as heading, title or line of what they ask for.
+    they are taken out where they stand as heading, title or line of what they ask for. The copy, of that
+    collection alone, lies in the Library's folder (if that may not be written to, among temporary files) and
+    is deleted in the end. It takes as much space as the collection, and its snapshot twice.
     """
     from searchkit.evaluation import own, report
     from searchkit.evaluation.questions import write_questions
@@ -182,7 +185,7 @@ def own_command(
         model=asked["model"],
         worst=asked["worst"],
     )
-    with steps("asking") as on_task:
+    with stopped_in_order(), steps() as on_task:  # or the copy of --self would be left
         if questions is not None:
             found = own.evaluate_own(library, questions, wanted, split=asked["split"], on_task=on_task)
         else:

@@ -92,18 +92,34 @@ def evaluate_itself(
 ) -> tuple[list[Result], list[Question]]:
     """Measure a Collection by questions made of its own texts (pseudo.py): weak evidence.
 
-    They are asked of a copy in a folder for temporary files, from which their words are taken out where they
-    stand as heading or title of what they ask for (masking.py).
-    Returns: a Result for each mode, and the questions. Raises: UsageError: its texts give too few.
+    They are asked of a copy, from which their words are taken out where they stand as heading or title of
+    what they ask for (masking.py).
+    Returns: a Result for each mode, and the questions. Raises: UsageError: its texts give too few; as
+    Library.query does: before anything is copied. LibraryNotWritable: there is no room for the copy.
     """
     info = library.show(wanted.collection)
-    with copied(library, info.name) as twin:
-        with twin.reading(info.name) as (db, collection):
-            made = pseudo.questions_of(db, collection, sample, seed)
-        told = None if on_task is None else partial(on_task, "masked passages")
-        mask(twin, info.name, made.phrases, told)
-        found = _each_mode(twin, info, made.questions, (SELF, WEAK), wanted, on_task)
+    _require_usable(library, info, wanted)
+    read = partial(pseudo.questions_of, sample=sample, seed=seed)
+    copying, masking = (
+        None if on_task is None else partial(on_task, doing) for doing in ("copied rows", "masked passages")
+    )
+    with copied(library, info.name, read, copying) as (other, made):
+        mask(other, info.name, made.phrases, masking)
+        found = _each_mode(other, info, made.questions, (SELF, WEAK), wanted, on_task)
     return found, list(made.questions)
+
+
+def _require_usable(library: Library, info: CollectionInfo, wanted: Wanted) -> None:
+    """Open the models and ask once in each mode, so that what is wrong shows before hours of work."""
+    with library.reading(info.name) as (_, collection):
+        pass
+    library.embedder(collection)  # with which masked passages are embedded
+    for mode in wanted.modes:
+        library.query(general_questions()[0].text, **_way(info, mode, wanted).options)
+
+
+def _way(info: CollectionInfo, mode: str, wanted: Wanted) -> Way:
+    return Way(collection=info.name, mode=mode, profile=wanted.profile, model=wanted.model)
 
 
 def general_questions() -> list[Question]:
@@ -123,12 +139,12 @@ def _each_mode(
     name, evidence = named
     found = []
     for mode in wanted.modes:
-        way = Way(collection=info.name, mode=mode, profile=wanted.profile, model=wanted.model)
+        way = _way(info, mode, wanted)
         asked = questions
         general = mode != "text" and all(one.documents for one in questions)
         if general:  # of words alone no relevance is known
             asked = [*questions, *general_questions()]
-        told = None if on_task is None else partial(on_task, mode)
+        told = None if on_task is None else partial(on_task, f"asking, {mode}")
         answers = ask(library, asked, way, told)
         details = {
             "collection": info.name,
