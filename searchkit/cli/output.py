@@ -8,12 +8,15 @@ import json
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from searchkit.errors import UsageError
 from searchkit.records import IndexReport
 
 if TYPE_CHECKING:
@@ -47,6 +50,23 @@ def console() -> Console:
 def clean(text: str) -> str:
     """The text on one line, without characters that a terminal would obey."""
     return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
+
+
+def check_folders(*files: Path | None) -> None:
+    """Raise UsageError, before any work is done, if the folder of a file to be written is not there."""
+    for file in files:
+        if file is not None and not file.absolute().parent.is_dir():
+            raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Raise UsageError if a file that is written within cannot be."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename or "the file"  # a disk that is full tells none
+        raise UsageError(f"{name} cannot be written: {error.strerror}", remedy="name another file") from error
 
 
 def table(*columns: str) -> Table:

@@ -169,9 +169,7 @@ def own_command(
     from searchkit.evaluation.results import write
 
     _check(questions, by_itself, asked)
-    for file in (html, png, asked["write_questions"]):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
+    output.check_folders(html, png, asked["write_questions"])
     if asked["modes"] and (fail_under or baseline is not None):
         raise UsageError(
             "--modes measures three ways to search, and a gate is for the one in use",
@@ -193,13 +191,15 @@ def own_command(
                 library, wanted, sample=asked["sample"] or own.SAMPLE, seed=asked["seed"], on_task=on_task
             )
             if asked["write_questions"] is not None:
-                write_questions(made, asked["write_questions"])
+                with output.written():
+                    write_questions(made, asked["write_questions"])
     if out is not None:
         for one in found:
             write(one, out)
     _print(found, as_json)
     if html is not None or png is not None:
-        report.write(found, html, png)
+        with output.written():
+            report.write(found, html, png)
     return gate.exit_code(found)
 
 

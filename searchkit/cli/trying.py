@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from searchkit.cli import options
-from searchkit.cli.evaluation import KINDS
-from searchkit.errors import UsageError
+from searchkit.evaluation.kinds import KINDS
 from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -74,12 +73,6 @@ def tasks(targets: Sequence[Path], asked: dict[str, Any]) -> list[Task]:
 
     labels = tuple(asked["labels"]) or None
     return named(targets, kind=asked["kind"], split=asked["split"], labels=labels)
-
-
-def check_folder(file: Path | None) -> None:
-    """Raise UsageError if a file is to be written into a folder that is not there."""
-    if file is not None and not file.absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
 
 
 def say_untrained(model: str) -> None:

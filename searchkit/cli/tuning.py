@@ -10,7 +10,7 @@ import click
 
 from searchkit.cli import options, output
 from searchkit.cli.progress import steps
-from searchkit.cli.trying import check_folder, embedder, say_untrained, set_options, side_option, tasks
+from searchkit.cli.trying import embedder, say_untrained, set_options, side_option, tasks
 from searchkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def tune_command(
             "name either a SET, or --questions to a collection",
             remedy="searchkit tune SET; or: searchkit tune -c NAME --questions FILE",
         )
-    check_folder(out)
+    output.check_folders(out)
     if out is not None and out.suffix != ".toml":
         raise UsageError(f"{out} is no name of a profile", remedy=f"as in: --out {out.stem}.toml")
     wanted = _wanted(asked)
@@ -127,7 +127,6 @@ def _wanted(asked: dict[str, Any]) -> Wanted:
     from searchkit.evaluation.selection import Plan
     from searchkit.evaluation.tuning import Wanted
     from searchkit.profile import Profile
-    from searchkit.settings import cache_folder
 
     own: list[tuple[str, str | None]] = [(text, None) for text in asked["candidates"]]
     if asked["file"] is not None:
@@ -139,7 +138,7 @@ def _wanted(asked: dict[str, Any]) -> Wanted:
         grammar=asked["grammar"],
         paraphrases=asked["paraphrases"],
         plan=Plan(held_out=asked["held_out"], seed=asked["seed"]),
-        vectors=cache_folder() / "evaluation",
+        vectors=options.vectors_folder(),
     )
 
 
@@ -183,10 +182,8 @@ def _write(found: Sequence[Tuned], out: Path, force: bool, base: Profile | None)
             err=True,
         )
         return
-    try:
+    with output.written():
         out.write_text(tuning.profile_of(one, place, base, out.stem).to_toml(), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}", remedy="name another file") from error
     click.echo(f"Wrote {out}", err=True)
 
 

@@ -10,7 +10,7 @@ import click
 
 from searchkit.cli import options, output
 from searchkit.cli.progress import steps
-from searchkit.cli.trying import check_folder, embedder, say_untrained, set_options, side_option, tasks
+from searchkit.cli.trying import embedder, say_untrained, set_options, side_option, tasks
 
 if TYPE_CHECKING:
     from searchkit.evaluation import variants
@@ -41,13 +41,14 @@ def robustness_command(
     """
     from searchkit.evaluation import plots, variants
 
-    check_folder(png)
+    output.check_folders(png)
     chosen = tasks(targets, asked)
     with steps("measuring") as on_progress:
         found = variants.robustness(embedder(asked), chosen, _varied(asked), k, on_progress)
     _print_variations(found, as_json, gaps=True)
     if png is not None:
-        png.write_bytes(plots.robustness_png(found))
+        with output.written():
+            png.write_bytes(plots.robustness_png(found))
 
 
 @click.command("ablate")
@@ -66,23 +67,23 @@ def ablate_command(targets: tuple[Path, ...], png: Path | None, as_json: bool, *
     """
     from searchkit.evaluation import plots, variants
 
-    check_folder(png)
+    output.check_folders(png)
     chosen = tasks(targets, asked)
     with steps("measuring") as on_progress:
         found = variants.ablate(embedder(asked), chosen, _varied(asked), on_progress)
     _print_variations(found, as_json, gaps=False)
     if png is not None:
-        png.write_bytes(plots.ablation_png(found))
+        with output.written():
+            png.write_bytes(plots.ablation_png(found))
 
 
 def _varied(asked: dict[str, Any]) -> variants.Wanted:
     from searchkit.evaluation import variants
     from searchkit.evaluation.selection import Plan
-    from searchkit.settings import cache_folder
 
     return variants.Wanted(
         profile=asked["profile"], changed=asked["changed"], plan=Plan(seed=asked["seed"]),
-        vectors=cache_folder() / "evaluation",
+        vectors=options.vectors_folder(),
     )  # fmt: skip
 
 

@@ -46,9 +46,7 @@ class Copier:
 
 
 def a_set(rows: Sequence[tuple[str, str]]) -> PromptSet:
-    return PromptSet(
-        name="set", texts=tuple(text for text, _ in rows), answers=tuple(answer for _, answer in rows)
-    )
+    return PromptSet(texts=tuple(text for text, _ in rows), answers=tuple(answer for _, answer in rows))
 
 
 def encode(texts: Sequence[str], side: str) -> np.ndarray:
@@ -196,7 +194,7 @@ def test_a_folder_of_examples_and_questions_is_a_task_that_is_kept_with_who_answ
     assert found.model == "words, answers by copier"
     assert evaluate(WordEmbedder(), [task], wanted) == [found]
     another = Copier(max_tokens=999)
-    (again,) = evaluate(WordEmbedder(), [task], Wanted(out=tmp_path / "out", completer=another))
+    (again,) = evaluate(WordEmbedder(), [task], Wanted(out=tmp_path / "out", completer=another, again=True))
     assert another.prompts
     assert again.key != found.key
 
