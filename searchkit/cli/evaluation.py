@@ -11,7 +11,7 @@ from searchkit.cli import figures, options, output
 from searchkit.cli.own import ONLY_HERE, Gate, gate_options, own_command
 from searchkit.cli.progress import steps
 from searchkit.errors import SearchkitError, UsageError
-from searchkit.evaluation.kinds import KINDS
+from searchkit.evaluation.kinds import KINDS, MEASURES_OF
 from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def run_command(
         labels=tuple(asked["labels"]) or None,
         per_label=asked["per_label"],
     )
+    names = [name for task in chosen for name in tasks.result_names(task)]
+    gate.check(names, {name for task in chosen for name in MEASURES_OF[task.kind]})
     if against is not None:
         figures.check(chosen)
     wanted = Wanted(

@@ -23,7 +23,7 @@ from searchkit.collection.choosing import named
 from searchkit.errors import LibraryError
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
-from searchkit.library import fulltext
+from searchkit.library import fulltext, twin
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database, exists
 from searchkit.library.vectors import CollectionVectors
@@ -98,6 +98,14 @@ def examine(library: Library, collection: str | None = None) -> Report:
 def _of_library(db: Database, chosen: list[StoredCollection]) -> Iterator[Check]:
     yield guarded("database", "", lambda: _database(db))
     yield guarded("space", "", lambda: _space(db))
+    if left := twin.left_behind(db.folder):
+        yield Check(
+            name="copies",
+            status="warn",
+            found=f"{', '.join(map(str, left))}: left by an 'eval --self' that was killed, with texts",
+            expected="none",
+            remedy="delete it with: searchkit forget",
+        )
     if not chosen:
         yield Check(
             name="collections",

@@ -17,7 +17,7 @@ from searchkit.errors import LibraryDamaged, LibraryNotWritable
 from searchkit.library import collections as catalogue
 from searchkit.library import vectors
 from searchkit.library.collections import StoredCollection, StoredSnapshot
-from searchkit.library.database import Database
+from searchkit.library.database import Database, temporary_folder
 from searchkit.library.vectors import CollectionVectors
 from searchkit.vector_index import snapshot as snapshots
 from searchkit.vector_index.choose import choose_index, snapshot_is_due
@@ -202,7 +202,11 @@ def memory_limit(root: Path = Path("/")) -> int | None:
 
 
 def sweep(db: Database) -> None:
-    """Delete snapshot files that nothing refers to: what a killed run left, and superseded ones."""
+    """Delete what killed runs left, copies of Collections among it, and superseded snapshots."""
+    from searchkit.library import twin  # of no use to a query
+
+    for folder in (db.folder, temporary_folder()):
+        twin.sweep(folder)
     snapshots.sweep(db.folder, catalogue.snapshot_files(db))
 
 

@@ -82,6 +82,11 @@ class Row:
         return tuple(found)
 
 
+def stem_of(file: Path) -> str:
+    """A file's name without its ending, '.gz' before it: 'questions.v2' of 'questions.v2.jsonl.gz'."""
+    return Path(file.name.removesuffix(".gz")).stem
+
+
 def rows_of(file: Path) -> Iterator[Row]:
     """The rows of a file, by its name's ending.
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from searchkit.errors import DataInvalid, UsageError
-from searchkit.evaluation.rows import Row, rows_of, unique
+from searchkit.evaluation.rows import Row, rows_of, stem_of, unique
 
 Made = TypeVar("Made")
 
@@ -236,7 +236,7 @@ def named(path: Path) -> str:
     whole = Path(os.path.abspath(path))  # of '.' and '..', too; links are called as they are named
     if path.is_dir():
         return whole.name
-    stem = whole.name.split(".")[0]
+    stem = stem_of(whole)
     return whole.parent.name if stem in ("data", "pairs", "texts", "test") else stem
 
 

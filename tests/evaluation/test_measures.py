@@ -58,7 +58,6 @@ def test_retrieval_ranks_every_document_for_every_judged_query():
     assert found.measures["ndcg@10"] == pytest.approx(100 * np.mean(found.items["ndcg@10"]))
     assert np.isnan(found.low) and np.isnan(found.high)  # two queries are no interval
     with_more = RetrievalSet(
-        name="notes",
         documents=judged.documents,
         queries={**judged.queries, **{f"r{n}": f"red n{n}" for n in range(9)}},
         judgements={**judged.judgements, **{f"r{n}": {"ab"[n % 2]: 1.0} for n in range(9)}},
