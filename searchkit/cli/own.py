@@ -232,7 +232,6 @@ def _check(questions: Path | None, by_itself: bool, asked: dict[str, Any]) -> No
 
 def _print(found: Sequence[Result], as_json: bool) -> None:
     from searchkit.evaluation import own, own_report, results
-    from searchkit.evaluation.statistics import said
 
     if as_json:
         output.print_json(results.plain(found))

@@ -93,11 +93,10 @@ def require_comparable(tasks: Sequence[str], baseline: Mapping[str, Result]) -> 
                 f"the baseline has no '{name}', it has {', '.join(sorted(baseline))}",
                 remedy="make one with the same command and: --out FOLDER",
             )
-    compared = compare(baseline, {one.task: one for one in found})
-    for difference in compared:
-        if math.isnan(difference.p):
+        (itself,) = compare({name: one}, {name: one})
+        if itself.too_few:
             raise UsageError(
-                f"no result of '{difference.task}' can be significantly worse: {difference.too_few}",
+                f"no result of '{name}' can be significantly worse: {itself.too_few}",
                 remedy="judge more, better a hundred; or set a bound: --fail-under",
             )
 
@@ -120,7 +119,7 @@ def worse(found: Sequence[Result], baseline: Mapping[str, Result]) -> list[str]:
         f"{one.task}: {one.main} is {one.second:.2f}, was {one.first:.2f} "
         f"({one.difference:+.2f}, p {one.p:.4f}"
         + (f"; {one.worse} worse, {one.better} better)" if one.better or one.worse else ")")
-        for one in compared
+        for one in compare(baseline, {one.task: one for one in found})
         if one.difference < 0 and one.p < SIGNIFICANT
     ]
 

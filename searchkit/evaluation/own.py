@@ -27,7 +27,6 @@ from searchkit.collection.library import Library
 from searchkit.collection.question import loaded
 from searchkit.evaluation import pseudo, ranking, statistics
 from searchkit.evaluation.asking import Answer, Way, ask
-from searchkit.evaluation.gate import LEAST_ITEMS
 from searchkit.evaluation.masking import copied, mask
 from searchkit.evaluation.measured import Measured
 from searchkit.evaluation.questions import Question, fingerprint_of, read_questions
@@ -244,11 +243,10 @@ def measured_of(
     for name, said in {"passage@10": shown, **verdicts}.items():
         if known := [one for one in said if one is not None]:
             measures[name] = 100 * float(np.mean(known))
-    low, high, note = math.nan, math.nan, ""
-    if len(rows) < LEAST_ITEMS:  # drawn again and again, three that are right are three that are right
-        note = f"{len(rows)} questions are too few for an interval, {LEAST_ITEMS} the fewest"
-    else:
-        low, high = statistics.mean_interval(np.asarray(columns[MAIN]))
+    low, high = statistics.mean_interval(np.asarray(columns[MAIN]))
+    note = ""
+    if math.isnan(low):
+        note = f"{len(rows)} questions are too few for an interval, {statistics.LEAST} the fewest"
     return Measured(
         kind="retrieval",
         main=MAIN,
