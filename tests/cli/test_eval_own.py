@@ -121,7 +121,7 @@ def test_what_can_be_no_gate_is_refused_before_anything_is_asked(indexed, questi
     monkeypatch.setattr("searchkit.evaluation.own.ask", never)
     for gate, said in (
         (["--fail-under", "foo=3"], "no measure 'foo'"),
-        (["--baseline", tmp_path / "kept"], "with 5 questions"),
+        (["--baseline", tmp_path / "kept"], "5 different items, expected 6 or more"),
         (["--baseline", tmp_path / "kept", "--mode", "text"], "the baseline has no 'asked/text'"),
     ):
         code, _, err = indexed("eval", "--questions", few, *gate)

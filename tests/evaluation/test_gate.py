@@ -125,7 +125,7 @@ def test_what_can_be_no_gate_is_refused_before_anything_is_measured():
     with pytest.raises(UsageError, match="no measure 'foo'"):
         gate.require_measures([Bound("foo", 3)], ["map"])
     gate.require_measures([Bound("map", 3), Bound(None, 3)], ["map"])
-    with pytest.raises(UsageError, match="with 5 questions"):
+    with pytest.raises(UsageError, match="5 different items, expected 6 or more"):
         gate.require_comparable(["own"], {"own": result([1.0] * 5)})
     with pytest.raises(UsageError, match="the baseline has no 'other', it has own"):
         gate.require_comparable(["other"], {"own": result([1.0] * 9)})

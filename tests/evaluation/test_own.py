@@ -197,7 +197,7 @@ def test_few_questions_have_no_interval(library, questions, tmp_path):
         (found,) = evaluate_own(library, file, Wanted(modes=("text",)))
         (row,) = results.plain([found])
         assert (row["low"] is None) == (count == 5) == bool(row["notes"])
-        assert found.measured.interval == ("" if count == 5 else "100.00 to 100.00")
+        assert found.measured.interval == ("too few" if count == 5 else "100.00 to 100.00")
 
 
 def test_questions_of_its_own_texts_are_weak_evidence_when_asked_unmasked(library, tmp_path):
