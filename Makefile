@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST_ARGS ?=
+# A worker for each core, of which each takes a gigabyte of memory; `-n 0` among PYTEST_ARGS runs without any.
+PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 BENCHMARKS = $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
 
 # Asked of each interpreter, because a name on the PATH may be too old, too new, or a stub.
@@ -35,13 +37,13 @@ demo: $(VENV)/.installed  ## Index sample_corpus and answer three questions
 	done
 
 test: $(VENV)/.installed-dev  ## Run the tests (PYTEST_ARGS="-m 'not slow'" for the quick ones)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev  ## Format, lint, types, tests: all that must hold before a commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 format: $(VENV)/.installed-dev  ## Format the code and apply the safe lint fixes
 	$(BIN)/ruff check --fix-only .

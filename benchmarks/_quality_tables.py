@@ -297,5 +297,27 @@ def instructions(found: Figures) -> str:
     )
 
 
+def self_evaluation(found: Figures) -> str:
+    """Ways to search, by judged questions and by a Collection's own texts; how far both agree."""
+    systems = [(name, f"{one['judged']:.2f}", f"{one['self']:.2f}") for name, one in found["systems"].items()]
+    questions = found["questions"]
+    head = (
+        "cut, mode",
+        f"nDCG@10 by {questions['judged']} judged questions",
+        f"by {questions['self']} of its own",
+    )
+    return "\n\n".join(
+        (
+            table(head, systems),
+            f"{found['corpus']}: Kendall's tau {found['kendall_tau']:.3f}. Judged questions decide "
+            f"{found['pairs_decided_by_judged']} pairs (p < 0.05), of which "
+            f"{found['of_them_in_the_same_order']} stand in the same order. Of these "
+            f"{found['of_them_comparable_by_self']} have the same questions of their own: "
+            f"{found['self_significant_same']} are significant by these too, in the same order; "
+            f"{found['self_significant_opposite']} in the opposite one.",
+        )
+    )
+
+
 def _degree(level: Figures) -> str:
     return f"{level['score']:.2f}" + (f" (p = {level['p']:.3f})" if level["name"] != "none" else "")

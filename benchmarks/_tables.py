@@ -107,6 +107,11 @@ def evaluation() -> str:
     return _each("evaluation", quality.evaluation)
 
 
+def self_evaluation() -> str:
+    """Questions of a Collection's own texts beside judged ones."""
+    return _each("self_evaluation", quality.self_evaluation)
+
+
 def reranking() -> str:
     """The first Hits judged again."""
     return _each("reranking", quality.reranking)
@@ -338,8 +343,8 @@ TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, evaluation, instructions, hybrid, relevance, reranking, similar, duplicates,
-        clustering, classification, map, sample_corpus, refresh, refresh_many, pipeline, growth,
+        query_latency, evaluation, instructions, self_evaluation, hybrid, relevance, reranking, similar,
+        duplicates, clustering, classification, map, sample_corpus, refresh, refresh_many, pipeline, growth,
         vector_search,
     )
 }  # fmt: skip

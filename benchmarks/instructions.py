@@ -2,8 +2,10 @@
 
     SEARCHKIT_SHARED=... python -m benchmarks.instructions [--items N] [--save]
 
-Retrieval (SciFact, the split that BEIR tests on), pairs (MQP) and clustering (BBC News), each under a profile
-that fits. The embedded default was not trained with instructions: they stand before its texts as they are.
+Parts of retrieval (SciFact's validation claims, ten documents for each), pairs (MQP) and clustering (BBC
+News), each under a profile that fits; --items 0 takes all, and hours. Vectors are kept in the cache: a run
+that was stopped goes on where it was. The embedded default was not trained with instructions: they stand
+before its texts as they are.
 
 - tune: is any of the template's instructions, of paraphrases, or the profile's own better than none on items
   held out?
@@ -20,7 +22,9 @@ import argparse
 import gzip
 import json
 import os
+import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +48,9 @@ SETS = {
     "mqp": ("duplicates/mqp", None, "question-duplicates"),
     "bbc_news": ("clustering/bbc_news", None, "topic-clustering"),
 }
+# Of each set at most: articles and abstracts are long, and are embedded under each instruction.
+ITEMS = {"scifact": 200, "mqp": 1_000, "bbc_news": 500}
+EVERY_S = 10.0
 SEEDS = 200
 QUESTIONS, TRIED, GAIN = 150, 24, 0.2
 
@@ -51,20 +58,21 @@ QUESTIONS, TRIED, GAIN = 150, 24, 0.2
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--items", type=int, default=0, help="of each set at most; 0 for all")
+    parser.add_argument("--items", type=int, help=f"of each set at most; 0 for all  [default: {ITEMS}]")
     parser.add_argument("--save", action="store_true", help="keep the figures in results/")
     asked = parser.parse_args()
     shared = Path(os.environ.get("SEARCHKIT_SHARED", "")) / "data"
     if not (shared / "retrieval").is_dir():
         raise SystemExit("no judged sets: name the shared data's folder in SEARCHKIT_SHARED")
+    items = ITEMS if asked.items is None else dict.fromkeys(SETS, asked.items)
     embedder = open_embedder()
     with tempfile.TemporaryDirectory() as folder:
         chosen = [
-            task_of(name, *place, shared=shared, items=asked.items, folder=Path(folder))
+            task_of(name, *place, shared=shared, items=items[name], folder=Path(folder))
             for name, place in SETS.items()
         ]
         figures = measured(embedder, chosen)
-    figures |= {"model": embedder.model, "precision": embedder.precision, "items": asked.items}
+    figures |= {"model": embedder.model, "precision": embedder.precision, "items": items}
     figures["made_up"] = made_up()
     print(json.dumps(figures["made_up"]))
     report("instructions", figures, save=asked.save)
@@ -117,19 +125,35 @@ def write(file: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def measured(embedder: Embedder, chosen: Sequence[Task]) -> dict[str, Any]:
     """What tune, robustness and ablate find of each set."""
-    kept = cache_folder() / "evaluation"
-    wanted = variants.Wanted(vectors=kept)
+    folder = cache_folder() / "evaluation"
+    wanted = variants.Varying(kept=folder)
     figures: dict[str, Any] = {"tune": {}, "robustness": {}, "ablate": {}}
     for task in chosen:
         profile = Profile.load(str(task.profile))
-        (found,) = tuning.tune(embedder, task, tuning.Wanted(profile=profile, vectors=kept))
+        (found,) = tuning.tune(embedder, task, tuning.Tuning(profile=profile, kept=folder), Said(task.name))
         figures["tune"][task.name] = tuned(found)
         print(task.name, figures["tune"][task.name], flush=True)
-        (gaps,) = variants.robustness(embedder, [task], wanted)
-        (degrees,) = variants.ablate(embedder, [task], wanted)
+        (gaps,) = variants.robustness(embedder, [task], wanted, on_progress=Said(task.name))
+        (degrees,) = variants.ablate(embedder, [task], wanted, Said(task.name))
         figures["robustness"][task.name], figures["ablate"][task.name] = varied(gaps), varied(degrees)
         print(task.name, figures["robustness"][task.name], figures["ablate"][task.name], flush=True)
     return figures
+
+
+class Said:
+    """Says on stderr how far it is, at most every ten seconds."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._began, self._last = name, time.monotonic(), 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last > EVERY_S:
+            self._last = now
+            line = (
+                f"{self._name}: {what.removeprefix(self._name)} {done} of {total}, {now - self._began:.0f} s"
+            )
+            print(line.replace(": : ", ": "), file=sys.stderr, flush=True)
 
 
 def tuned(found: Tuned) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from searchkit.settings import config_folder, expanded
 
 Task: TypeAlias = Literal["retrieval", "duplicates", "clustering", "similarity", "classification"]
 Side: TypeAlias = Literal["document", "query"]
+SHIPPED = Path(__file__).parent / "profiles"
+SIDES: tuple[Side, ...] = get_args(Side)
 Unit: TypeAlias = Literal["passage", "document"]
 Context: TypeAlias = Literal["heading", "title", "none"]
 
@@ -131,10 +133,15 @@ def profiles_folder() -> Path:
     return config_folder() / "profiles"
 
 
+def is_shipped(profile: Profile) -> bool:
+    """Whether a Profile is one of those that come with searchkit, and not changed."""
+    path = SHIPPED / f"{profile.name}.toml"
+    return path.parent == SHIPPED and path.is_file() and _read(path) == profile
+
+
 def profile_files() -> dict[str, Path]:
     """Every profile that can be named: shipped ones, overridden by the user's own, sorted by name."""
-    shipped = Path(__file__).parent / "profiles"
-    found = {path.stem: path for path in shipped.glob("*.toml")}
+    found = {path.stem: path for path in SHIPPED.glob("*.toml")}
     with suppress(OSError):  # a config folder that may not be read holds no profile that could be
         found |= {path.stem: path for path in profiles_folder().glob("*.toml")}
     return dict(sorted(found.items()))

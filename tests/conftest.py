@@ -6,6 +6,7 @@ import codecs
 import importlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,12 +18,25 @@ from searchkit.library.database import Database
 
 # Read by huggingface_hub when it is imported, so a fixture would come too late.
 os.environ["HF_HUB_OFFLINE"] = "1"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER:  # there is one for each core: more threads would wait for each other; read when numpy is loaded
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is in what a script runs in its background, and would be in all processes that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for the whole run: hashes of weights and parity results are dear and always the same."""
-    return tmp_path_factory.mktemp("cache")
+    """One cache for the whole run: hashes, graphs and parity results are dear and always the same.
+
+    Workers of one run share it, as processes of one user do.
+    """
+    if not WORKER:
+        return tmp_path_factory.mktemp("cache")
+    folder = tmp_path_factory.getbasetemp().parent / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from searchkit.analysis.map_colours import CATEGORY, GREY, SCALE, Colours, in_words
 from searchkit.analysis.mapping import Map, Point
-from searchkit.analysis.whole_file import write_whole
+from searchkit.whole_file import write_whole
 
 UNIT = 1 << 16  # steps of a coordinate: finer than the pixels of any screen
 SHARES = 4  # digits of a place on the scale

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from searchkit.analysis.map_colours import CATEGORY, GREY, NONE, SCALE, in_words
 from searchkit.analysis.map_page import about, called, title
 from searchkit.analysis.mapping import Map
-from searchkit.analysis.whole_file import write_whole
 from searchkit.errors import UsageError
+from searchkit.whole_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

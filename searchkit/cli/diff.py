@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,6 +40,11 @@ SHOWN_TEXT = 60  # characters
     help="Hits that are compared.",
 )
 @click.option(
+    "--literal",
+    is_flag=True,
+    help="Put instructions of A and B before texts also where the model takes none.",
+)
+@click.option(
     "--show", type=click.IntRange(min=0), default=5, show_default=True, metavar="N", help="Queries shown."
 )
 @options.library_option
@@ -53,13 +58,14 @@ def diff_command(
     library: Library,
     show: int,
     as_json: bool,
-    **asked: object,
+    **asked: Any,
 ) -> None:
     """Show which answers move when profile B takes the place of A over the passages of a collection.
 
     With one profile, the collection's own is A. Where only the query instruction differs, the stored vectors
     serve; else passages are embedded for the run. Searched is by meaning, exactly. Nothing is stored, and
-    nothing is judged: searchkit eval says which is better.
+    nothing is judged: searchkit eval says which is better. Many models take no instructions and answer alike
+    under all profiles, unless --literal puts those of the profiles you name before texts.
 
     \b
     searchkit diff scientific-retrieval -c wiki
@@ -72,13 +78,13 @@ def diff_command(
     from searchkit.cli.query import queries_of
     from searchkit.evaluation.diff import Wanted, diff, diff_collections
 
-    file = asked["queries"]
     wanted = Wanted(
         profiles=(first, second) if second is not None else (None, first),
         models=(model_a, model_b),
-        queries=None if file is None else queries_of(None, str(file)),
-        sample=int(str(asked["sample"])),
-        k=int(str(asked["k"])),
+        queries=None if asked["queries"] is None else queries_of(None, asked["queries"]),
+        sample=asked["sample"],
+        k=asked["k"],
+        literal=asked["literal"],
     )
     with steps("embedding") as told:
         on_progress = None if told is None else lambda done, total: told("", done, total)
@@ -101,8 +107,10 @@ def _print(found: Difference, show: int) -> None:
         click.echo(f"{letter}  {_side(side)}")
     for notice in found.notices:
         click.echo(f"Note: {notice}", err=True)
+    made = "made " if found.made else ""
     shown = output.table(
-        f"over {found.queries:,} {'made ' if found.made else ''}queries, {found.passages:,} passages",
+        f"over {output.counted(found.queries, f'{made}query', f'{made}queries')}, "
+        f"{output.counted(found.passages, 'passage')}",
         "mean", "95 %",
     )  # fmt: skip
     for name, mean in found.measures.items():

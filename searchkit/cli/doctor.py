@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from searchkit.collection.checks import Check
     from searchkit.collection.library import Library
 
-COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skipped": "bright_black"}
 
 
 @click.command("doctor")
@@ -37,7 +37,7 @@ def doctor_command(collection: str | None, library: Library, as_json: bool) -> i
     batch          a text gives the same vector alone and among others
 
     Exit code 1 where a check fails, 0 with warnings: for cron and CI. A check that cannot be carried out
-    fails, and the others go on.
+    fails, what rests on it is skipped, and the others go on.
     """
     from dataclasses import asdict
 
@@ -62,9 +62,9 @@ def _heading(check: Check, library: str) -> str:
 
 
 def _print(check: Check) -> None:
-    status = click.style(f"{check.status:4}", fg=COLOURS[check.status])
+    status = click.style(f"{check.status:7}", fg=COLOURS[check.status])
     click.echo(f"  {status}  {check.name:12}  {output.clean(check.found)}")
     if check.status != "ok":
         for name, text in (("expected", check.expected), ("helps", check.remedy)):
             if text:
-                click.echo(f"{'':22}{name}: {output.clean(text)}")
+                click.echo(f"{'':25}{name}: {output.clean(text)}")

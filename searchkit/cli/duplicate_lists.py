@@ -12,7 +12,7 @@ from searchkit.analysis.copies import Copy, Found, Show
 from searchkit.analysis.evidence import summary
 from searchkit.analysis.overlap import FoundDocuments
 from searchkit.analysis.threshold import DECIDED, DEFAULT, GIVEN, Threshold
-from searchkit.cli.output import clean, console, csv_line, print_json, table
+from searchkit.cli.output import clean, console, counted, csv_line, print_json, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,8 +56,8 @@ def print_documents(found: FoundDocuments, form: str) -> None:
         _print_csv(CSV_OF_DOCUMENTS, rows)
     else:
         click.echo(
-            f"{found.collection}: {_counted(found.documents, 'document')}, "
-            f"{_counted(found.total, 'group')} of duplicates\n{_threshold_lines(found.threshold)}"
+            f"{found.collection}: {counted(found.documents, 'document')}, "
+            f"{counted(found.total, 'group')} of duplicates\n{_threshold_lines(found.threshold)}"
         )
         columns = table("document", "passages", "also in the first", "of the first")
         for group in found.groups:
@@ -76,13 +76,13 @@ def print_documents(found: FoundDocuments, form: str) -> None:
 def headline(found: Found) -> str:
     """What was found, in a few lines."""
     where = f" against {found.against}" if found.against else ""
-    copies = _counted(found.exact + found.near, "copy", "copies")
+    copies = counted(found.exact + found.near, "copy", "copies")
     counts = (
-        f"{_counted(found.total, 'group')} with {copies}: {found.exact:,} exact, {found.near:,} near"
+        f"{counted(found.total, 'group')} with {copies}: {found.exact:,} exact, {found.near:,} near"
         if found.total
         else "no duplicates"
     )
-    passages = _counted(found.passages, "passage")
+    passages = counted(found.passages, "passage")
     return f"{found.collection}{where}: {passages}, {counts}\n{_threshold_lines(found.threshold)}"
 
 
@@ -143,10 +143,6 @@ def _short(text: str) -> str:
 def _say_more(total: int, given: int) -> None:
     if total > given > 0:
         click.echo(f"{total - given:,} more groups: show them with -k {total}, or all with --json")
-
-
-def _counted(count: int, one: str, more: str = "") -> str:
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def _rows(found: Found) -> Iterator[Sequence[object]]:

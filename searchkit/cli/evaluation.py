@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +10,14 @@ import click
 from searchkit.cli import figures, options, output
 from searchkit.cli.own import ONLY_HERE, Gate, gate_options, own_command
 from searchkit.cli.progress import steps
-from searchkit.errors import UsageError
+from searchkit.errors import SearchkitError, UsageError
+from searchkit.evaluation.kinds import KINDS, MEASURES_OF
 from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from searchkit.evaluation.prompting import Completer
-    from searchkit.evaluation.results import Difference
-    from searchkit.evaluation.tasks import Task
+    from searchkit.evaluation.results import Result
     from searchkit.profile import Side
-
-KINDS = ("retrieval", "reranking", "clustering", "pairs", "sts", "classification", "judgement", "prompts")
 
 
 class _SetsAreTheDefault(click.Group):
@@ -71,6 +68,12 @@ against_option = click.option(
 @click.option(
     "--label", "labels", multiple=True, metavar="COLUMN", help="A column of labels.  [default: label]"
 )
+@click.option(
+    "--per-label",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Texts of each label that classification learns from.  [default: 16]",
+)
 @options.profile_option("Instructions of this profile.  [default: none]")
 @click.option("--query-instruction", metavar="TEXT", help="Put before queries, as it is.")
 @click.option("--document-instruction", metavar="TEXT", help="Put before documents, as it is.")
@@ -83,7 +86,7 @@ against_option = click.option(
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep results there."
 )
-@click.option("--again", is_flag=True, help="Measure also what has a result in --out.")
+@click.option("--again", is_flag=True, help="Measure also what has a result in --out, and write over it.")
 @against_option
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report."
@@ -110,6 +113,7 @@ def run_command(
 
     \b
     retrieval       BEIR's corpus.jsonl, queries.jsonl, qrels.tsv   nDCG@10
+                    text, group: each asks for others of its group
     reranking       query, positive, negative                       MAP
     pairs           a, b, label (0 or 1)                            average precision
     sts             a, b, score                                     Spearman
@@ -120,17 +124,24 @@ def run_command(
 
     For prompts a language model (--completer) answers each text of test.* by its nearest examples of train.*.
     Files are JSONL, CSV or TSV, .gz too. With --out, what was measured is not measured again, and an
-    interrupted run goes on where it was.
+    interrupted run goes on where it was. What DIR holds of another measurement is written over only with
+    --again.
     """
     from searchkit.embedding.embedder import open_embedder
-    from searchkit.evaluation.evaluate import Wanted, evaluate
-    from searchkit.settings import cache_folder
+    from searchkit.evaluation import tasks
+    from searchkit.evaluation.evaluate import Wanted, each
 
-    for file in (html, png):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
+    output.check_folders(html, png)
     gate = Gate(fail_under, baseline, asked["out"])
-    chosen = _tasks(targets, asked["kind"], asked["split"], asked["labels"])
+    chosen = tasks.named(
+        targets,
+        kind=asked["kind"],
+        split=asked["split"],
+        labels=tuple(asked["labels"]) or None,
+        per_label=asked["per_label"],
+    )
+    names = [name for task in chosen for name in tasks.result_names(task)]
+    gate.check(names, {name for task in chosen for name in MEASURES_OF[task.kind]})
     if against is not None:
         figures.check(chosen)
     wanted = Wanted(
@@ -139,18 +150,30 @@ def run_command(
             asked["query_instruction"], asked["document_instruction"], asked["profile"]
         ),
         out=asked["out"],
-        vectors=cache_folder() / "evaluation",
+        vectors=options.vectors_folder(),
         again=asked["again"],
         completer=_completer(asked["completer"]),
     )
     embedder = open_embedder(model, precision=precision, max_tokens=max_tokens)
-    with steps("evaluating") as on_task:
-        found = evaluate(embedder, chosen, wanted, on_task)
+    found: list[Result] = []
+    notes: list[str] = []
+    try:
+        with steps("evaluating") as on_task:
+            for one in each(embedder, chosen, wanted, on_task, notes.append):
+                found.append(one)
+    except (SearchkitError, KeyboardInterrupt):
+        if found:  # what was measured took its time, and may be kept nowhere
+            figures.print_results(found, as_json, against)
+        raise
+    finally:
+        for line in notes:
+            click.echo(f"Note: {line}", err=True)
     figures.print_results(found, as_json, against)
     if html is not None or png is not None:
         from searchkit.evaluation import report
 
-        report.write(found, html, png, figures.published_beside(found) if against is not None else None)
+        with output.written():
+            report.write(found, html, png, figures.published_beside(found) if against is not None else None)
     return gate.exit_code(found)
 
 
@@ -185,24 +208,41 @@ def show_command(folders: tuple[Path, ...], against: str | None, as_json: bool) 
 def compare_command(first: Path, second: Path, as_json: bool) -> None:
     """Compare two folders of results item by item: is SECOND better than FIRST, or is it chance?
 
+    What only one of them has, and sets that changed between the two, are named on stderr and left out.
+
     Measures that are means over queries are tested by paired randomisation, those of pairs by bootstrap,
     clusters and classes in blocks of texts that share none. p and intervals are adjusted for how many tasks
     are compared.
     """
-    from searchkit.evaluation.results import compare, plain_differences, read_all
+    from dataclasses import asdict
+
+    from searchkit.evaluation import results
+    from searchkit.evaluation.measured import figure
     from searchkit.evaluation.statistics import said
 
-    found = compare(read_all(first), read_all(second))
+    one_side, other_side, left_out = results.comparable(results.read_all(first), results.read_all(second))
+    if not one_side:
+        raise UsageError(
+            f"nothing is comparable: {'; '.join(left_out)}",
+            remedy="evaluate the same files with: searchkit eval SET --out FOLDER",
+        )
+    for line in left_out:
+        click.echo(f"Not compared: {output.clean(line)}", err=True)
+    found = results.compare(one_side, other_side)
     if as_json:
-        output.print_json(plain_differences(found))
+        output.print_json(
+            results.without_nan([{**asdict(one), "difference": one.difference} for one in found])
+        )
         return
     shown = output.table(
         "task", "measure", str(first), str(second), "difference", "95 %", "p", "better, worse"
     )
     for one in found:
         shown.add_row(
-            one.task, one.main, f"{one.first:.2f}", f"{one.second:.2f}", f"{one.difference:+.2f}",
-            said(one.low, one.high, "+.2f"), "" if one.too_few else f"{one.p:.4f}", _sides(one),
+            output.clean(one.task), one.main, figure(one.first), figure(one.second),
+            figure(one.difference, "+.2f"), said(one.low, one.high, "+.2f"),
+            output.p_value(one.p),
+            output.better_worse(one.better, one.worse),
         )  # fmt: skip
     output.console().print(shown)
     for one in found:
@@ -216,22 +256,6 @@ def _completer(model: str | None) -> Completer | None:
     from searchkit.embedding.completer import open_completer
 
     return open_completer(model)
-
-
-def _sides(one: Difference) -> str:
-    return f"{one.better}, {one.worse}" if one.better or one.worse else ""
-
-
-def _tasks(targets: Sequence[Path], kind: str | None, split: str | None, labels: Sequence[str]) -> list[Task]:
-    from searchkit.evaluation import tasks
-
-    chosen: list[Task] = []
-    for target in targets:
-        if target.suffix == ".toml":
-            chosen += tasks.suite(target)
-        else:
-            chosen.append(tasks.task_at(target, kind=kind, split=split, labels=tuple(labels) or None))
-    return chosen
 
 
 def _instructions(query: str | None, document: str | None, profile: str | None) -> dict[Side, str] | None:

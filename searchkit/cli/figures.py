@@ -45,11 +45,12 @@ def print_results(found: Sequence[Result], as_json: bool, against: str | None) -
     shown = output.table("task", "kind", "measure", "score", "95 %", "others")
     for one in found:
         measured = one.measured
-        others = ", ".join(
-            f"{name} {value:.2f}" for name, value in measured.measures.items() if name != measured.main
-        )
-        shown.add_row(one.task, measured.kind, measured.main, f"{one.main:.2f}", _interval(one), others)
+        shown.add_row(
+            output.clean(one.task), measured.kind, measured.main, measured.score, measured.interval,
+            measured.others,
+        )  # fmt: skip
     output.console().print(shown)
+    _print_notes(found)
 
 
 def print_side_by_side(
@@ -70,7 +71,7 @@ def print_side_by_side(
     shown = output.table("task", "measure", *_headings(list(columns)), *theirs)
     for task in dict.fromkeys(task for found in columns.values() for task in found):
         there = [found[task] for found in columns.values() if task in found]
-        figures = [f"{found[task].main:.2f}" if task in found else "" for found in columns.values()]
+        figures = [found[task].measured.score if task in found else "" for found in columns.values()]
         # A Task of one name may be measured in two ways: say which figure is which.
         measures = ", ".join(dict.fromkeys(one.measured.main for one in there))
         beside = published_beside(there[:1])[0] if theirs else None
@@ -79,6 +80,7 @@ def print_side_by_side(
     for folder, found in columns.items():
         models = ", ".join(dict.fromkeys(one.model for one in found.values()))
         click.echo(f"{output.clean(folder)}: {output.clean(models)}")
+    _print_notes([one for found in columns.values() for one in found.values()])
     if theirs:
         click.echo(paper.sources())
 
@@ -96,9 +98,11 @@ def _print_beside(found: Sequence[Result], theirs: Sequence[Published | None]) -
     shown = output.table("task", "measure", "ours", "95 %", *names)
     for one, published in zip(found, theirs, strict=True):
         shown.add_row(
-            one.task, one.measured.main, f"{one.main:.2f}", _interval(one), *_figures(published, names)
-        )
+            output.clean(one.task), one.measured.main, one.measured.score, one.measured.interval,
+            *_figures(published, names),
+        )  # fmt: skip
     output.console().print(shown)
+    _print_notes(found)
     click.echo(paper.sources())
 
 
@@ -119,7 +123,7 @@ def _figures(published: Published | None, names: Sequence[str]) -> list[str]:
     return ["" if published is None else f"{published.figures[name]:.2f}" for name in names]
 
 
-def _interval(one: Result) -> str:
-    from searchkit.evaluation.statistics import said
-
-    return said(one.measured.low, one.measured.high)
+def _print_notes(found: Sequence[Result]) -> None:
+    """What has to be known of the figures; once, where several folders say the same."""
+    for line in dict.fromkeys(f"{one.task}: {note}" for one in found for note in one.measured.notes):
+        click.echo(output.clean(line))

@@ -104,7 +104,7 @@ def map_command(
 
 def _require_places(html: Path | None, png: Path | None) -> None:
     """Raise UsageError where the files asked for cannot be written: before minutes are spent on them."""
-    from searchkit.analysis.whole_file import require_place
+    from searchkit.whole_file import require_place
 
     for path in filter(None, (html, png)):
         require_place(path)

@@ -267,6 +267,16 @@ def list_option(csv: str) -> Callable[[Command], Command]:
     return decorated
 
 
+def vectors_folder() -> Path:
+    """Where evaluations keep vectors between runs; when the command ends, what is too much goes."""
+    from searchkit.evaluation.encoding import prune
+    from searchkit.settings import cache_folder
+
+    folder = cache_folder() / "evaluation"
+    click.get_current_context().call_on_close(functools.partial(prune, folder))
+    return folder
+
+
 def json_option(command: Command) -> Command:
     """--json, handed on as `as_json`."""
     option: Callable[[Command], Command] = click.option(

@@ -9,12 +9,15 @@ import math
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from searchkit.errors import UsageError
 from searchkit.records import IndexReport
 
 if TYPE_CHECKING:
@@ -61,6 +64,28 @@ def clean(text: str) -> str:
     return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
 
 
+def check_folders(*files: Path | None) -> None:
+    """Raise UsageError, before any work is done, if the folder of a file to be written is not there."""
+    for file in files:
+        if file is not None and not file.absolute().parent.is_dir():
+            raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Raise UsageError if a file that is written within cannot be."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename or "the file"  # a disk that is full tells none
+        raise UsageError(f"{name} cannot be written: {error.strerror}", remedy="name another file") from error
+
+
+def counted(count: int, one: str, more: str = "") -> str:
+    """A number and what it counts: '1 query', '1,200 queries'; more: the plural, else with an 's'."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def table(*columns: str) -> Table:
     """A borderless table with a header line."""
     from rich import box
@@ -70,6 +95,16 @@ def table(*columns: str) -> Table:
     for name in columns:
         made.add_column(name, overflow="fold")
     return made
+
+
+def p_value(p: float) -> str:
+    """A value of p; '' where items are too few for one, which is nan."""
+    return "" if p != p else f"{p:.4f}"
+
+
+def better_worse(better: int, worse: int) -> str:
+    """How many items are better, and worse; '' of a measure that is not one of single items."""
+    return f"{better}, {worse}" if better or worse else ""
 
 
 def csv_line(row: Sequence[object]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +10,7 @@ import click
 
 from searchkit.cli import options, output
 from searchkit.cli.progress import steps
+from searchkit.cli.stopping import stopped_in_order
 from searchkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ class Gate:
                 remedy="name another folder, and copy what it holds when it is to be the baseline",
             )
 
+    def check(self, tasks: Sequence[str], measures: Collection[str]) -> None:
+        """Before anything is measured. measures: those of all Tasks. Raises: UsageError: it is no gate."""
+        from searchkit.evaluation import gate
+
+        gate.require_measures(self._bounds, measures)
+        if self._baseline is not None:
+            gate.require_comparable(tasks, self._baseline)
+
     def exit_code(self, found: Sequence[Result]) -> int:
         """1 where something is too low, which is said on stderr in a line; else 0."""
         from searchkit.evaluation import gate
@@ -75,6 +84,8 @@ class Gate:
         for line in gate.below(found, self._bounds):
             click.echo(f"Failed: {line}", err=True)
             code = 1
+        for line in gate.unbounded(found, self._bounds):
+            click.echo(f"Note: {line}", err=True)
         if self._baseline is not None:
             for line in gate.other_conditions(found, self._baseline):
                 click.echo(f"Note: {line}", err=True)
@@ -121,6 +132,7 @@ class Gate:
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep results there."
 )
+@click.option("--again", is_flag=True, help="Write over what --out holds of another measurement.")
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report."
 )
@@ -135,6 +147,7 @@ def own_command(
     questions: Path | None,
     by_itself: bool,
     out: Path | None,
+    again: bool,
     html: Path | None,
     png: Path | None,
     fail_under: tuple[str, ...],
@@ -156,33 +169,37 @@ def own_command(
     {"question": "who won the cup", "answerable": false}
 
     It may also have: passage (a text that the right passage holds), heading (the one above it), split. A
-    table among the documents is found with its first row.
+    table among the documents is found with its first row. Where `kind` says that --self made a question, it
+    is no evidence as it stands: put it in other words, and delete its kind.
 
     --self asks headings, titles, words of links and questions of the collection's own, in a copy from which
-    they are taken out where they stand as heading, title or line of what they ask for.
+    they are taken out where they stand as heading, title or line of what they ask for. The copy, of that
+    collection alone, lies in the Library's folder (if that may not be written to, among temporary files) and
+    is deleted in the end. It takes as much space as the collection, and its snapshot twice.
     """
     from searchkit.evaluation import own, report
     from searchkit.evaluation.questions import write_questions
-    from searchkit.evaluation.results import write
 
     _check(questions, by_itself, asked)
-    for file in (html, png, asked["write_questions"]):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
+    output.check_folders(html, png, asked["write_questions"])
     if asked["modes"] and (fail_under or baseline is not None):
         raise UsageError(
             "--modes measures three ways to search, and a gate is for the one in use",
             remedy="leave out --modes, or --fail-under and --baseline",
         )
     gate = Gate(fail_under, baseline, out)
+    modes = own.MODES if asked["modes"] else (asked["mode"],)
+    gate.check(own.task_names(questions, modes, asked["split"]), own.MEASURES)
     wanted = own.Wanted(
         collection=asked["collection"],
-        modes=own.MODES if asked["modes"] else (asked["mode"],),
+        modes=modes,
+        out=out,
+        again=again,
         profile=asked["profile"],
         model=asked["model"],
         worst=asked["worst"],
     )
-    with steps("asking") as on_task:
+    with stopped_in_order(), steps() as on_task:  # or the copy of --self would be left
         if questions is not None:
             found = own.evaluate_own(library, questions, wanted, split=asked["split"], on_task=on_task)
         else:
@@ -190,13 +207,12 @@ def own_command(
                 library, wanted, sample=asked["sample"] or own.SAMPLE, seed=asked["seed"], on_task=on_task
             )
             if asked["write_questions"] is not None:
-                write_questions(made, asked["write_questions"])
-    if out is not None:
-        for one in found:
-            write(one, out)
+                with output.written():
+                    write_questions(made, asked["write_questions"])
     _print(found, as_json)
     if html is not None or png is not None:
-        report.write(found, html, png)
+        with output.written():
+            report.write(found, html, png)
     return gate.exit_code(found)
 
 
@@ -216,7 +232,6 @@ def _check(questions: Path | None, by_itself: bool, asked: dict[str, Any]) -> No
 
 def _print(found: Sequence[Result], as_json: bool) -> None:
     from searchkit.evaluation import own, own_report, results
-    from searchkit.evaluation.statistics import said
 
     if as_json:
         output.print_json(results.plain(found))
@@ -228,7 +243,7 @@ def _print(found: Sequence[Result], as_json: bool) -> None:
     for one in found:
         measured, times = one.measured, one.details["latency_ms"]
         shown.add_row(
-            one.details["mode"], f"{one.main:.2f}", said(measured.low, measured.high),
+            one.details["mode"], f"{one.main:.2f}", measured.interval,
             *(f"{measured.measures[name]:.2f}" for name in columns),
             f"{times['p50']:.0f}, {times['p95']:.0f} ms",
         )  # fmt: skip
@@ -239,9 +254,11 @@ def _print(found: Sequence[Result], as_json: bool) -> None:
         f"{counts['questions']:,} questions to {first.details['collection']}: "
         f"{counts['documents']:,} documents, {counts['passages']:,} passages"
     )
-    if first.details["evidence"] == own.WEAK:
-        console.print(f"This is {own.WEAK}.")
+    if first.details["evidence"] != own.JUDGED_BY_PEOPLE:
+        console.print(f"This is {first.details['evidence']}.")
     console.print(shown)
+    for note in dict.fromkeys(note for one in found for note in one.measured.notes):
+        click.echo(f"Note: {note}")
     if len(found) > 1:
         _print_differences(found)
     for one in found:

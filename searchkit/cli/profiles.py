@@ -93,12 +93,8 @@ def lint_profiles(names: tuple[str, ...], model: str | None, as_json: bool) -> i
 
 
 def _verdict(profiles: int, errors: int, warnings: int) -> str:
-    found = f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}"
-    return f"{_counted(profiles, 'profile')}: {found if errors or warnings else 'clean'}"
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+    found = f"{output.counted(errors, 'error')}, {output.counted(warnings, 'warning')}"
+    return f"{output.counted(profiles, 'profile')}: {found if errors or warnings else 'clean'}"
 
 
 @profiles_command.command("new")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from searchkit.cli import options
-from searchkit.cli.evaluation import KINDS
-from searchkit.errors import UsageError
+from searchkit.evaluation.kinds import KINDS
 from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -29,7 +28,9 @@ def set_options(command: Command) -> Command:
     """How a judged set is read, and by which model, handed on one by one."""
     for option in (
         options.json_option,
-        click.option("--seed", type=int, default=0, show_default=True, help="Of all that is drawn."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn."
+        ),
         click.option(
             "--precision", default="auto", metavar="NAME", help="float32, bfloat16 or int8.  [default: auto]"
         ),
@@ -40,7 +41,7 @@ def set_options(command: Command) -> Command:
         click.option(
             "--label", "labels", multiple=True, metavar="COLUMN", help="A column of labels.  [default: label]"
         ),
-        click.option("--split", metavar="NAME", help="Only this part of a set, such as test."),
+        click.option("--split", metavar="NAME", help="Only this part, such as test."),
         click.option(
             "--kind", type=click.Choice(TRIABLE), help="What is asked of a set.  [default: by its columns]"
         ),
@@ -74,12 +75,6 @@ def tasks(targets: Sequence[Path], asked: dict[str, Any]) -> list[Task]:
 
     labels = tuple(asked["labels"]) or None
     return named(targets, kind=asked["kind"], split=asked["split"], labels=labels)
-
-
-def check_folder(file: Path | None) -> None:
-    """Raise UsageError if a file is to be written into a folder that is not there."""
-    if file is not None and not file.absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {file.absolute().parent}", remedy="make it first")
 
 
 def say_untrained(model: str) -> None:

@@ -10,7 +10,7 @@ import click
 
 from searchkit.cli import options, output
 from searchkit.cli.progress import steps
-from searchkit.cli.trying import check_folder, embedder, say_untrained, set_options, side_option, tasks
+from searchkit.cli.trying import embedder, say_untrained, set_options, side_option, tasks
 
 if TYPE_CHECKING:
     from searchkit.evaluation import variants
@@ -40,14 +40,16 @@ def robustness_command(
     same seed. p and intervals are adjusted for the instructions of a set, not for how many sets there are.
     """
     from searchkit.evaluation import plots, variants
+    from searchkit.whole_file import require_place, write_whole
 
-    check_folder(png)
+    if png is not None:
+        require_place(png)
     chosen = tasks(targets, asked)
     with steps("measuring") as on_progress:
         found = variants.robustness(embedder(asked), chosen, _varied(asked), k, on_progress)
     _print_variations(found, as_json, gaps=True)
     if png is not None:
-        png.write_bytes(plots.robustness_png(found))
+        write_whole(png, plots.robustness_png(found))
 
 
 @click.command("ablate")
@@ -66,24 +68,26 @@ def ablate_command(targets: tuple[Path, ...], png: Path | None, as_json: bool, *
     for the instructions of a set, not for how many sets there are.
     """
     from searchkit.evaluation import plots, variants
+    from searchkit.whole_file import require_place, write_whole
 
-    check_folder(png)
+    if png is not None:
+        require_place(png)
     chosen = tasks(targets, asked)
     with steps("measuring") as on_progress:
         found = variants.ablate(embedder(asked), chosen, _varied(asked), on_progress)
     _print_variations(found, as_json, gaps=False)
     if png is not None:
-        png.write_bytes(plots.ablation_png(found))
+        write_whole(png, plots.ablation_png(found))
 
 
-def _varied(asked: dict[str, Any]) -> variants.Wanted:
+def _varied(asked: dict[str, Any]) -> variants.Varying:
     from searchkit.evaluation import variants
     from searchkit.evaluation.selection import Plan
-    from searchkit.settings import cache_folder
+    from searchkit.profile import Profile
 
-    return variants.Wanted(
-        profile=asked["profile"], changed=asked["changed"], plan=Plan(seed=asked["seed"]),
-        vectors=cache_folder() / "evaluation",
+    return variants.Varying(
+        profile=Profile.load(asked["profile"]) if asked["profile"] else None, changed=asked["changed"],
+        plan=Plan(seed=asked["seed"]), kept=options.vectors_folder(),
     )  # fmt: skip
 
 
@@ -93,6 +97,8 @@ def _print_variations(found: Sequence[Variation], as_json: bool, *, gaps: bool) 
     from searchkit.evaluation import variants
     from searchkit.evaluation.statistics import said
 
+    for model in dict.fromkeys(one.model for one in found if not one.trained):
+        say_untrained(model)
     if as_json:
         output.print_json(variants.plain(found))
         return
@@ -102,20 +108,18 @@ def _print_variations(found: Sequence[Variation], as_json: bool, *, gaps: bool) 
         for turn, level in enumerate(one.levels):
             cells = [one.task, one.main] if not turn else ["", ""]
             apart = ["", "", ""] if not turn else [
-                f"{level.difference:+.2f}", said(level.low, level.high, "+.2f"), _p(level.p)
+                f"{level.difference:+.2f}", said(level.low, level.high, "+.2f"), output.p_value(level.p)
             ]  # fmt: skip
             row = [*cells, level.name, f"{level.score:.2f}", *apart, repr(level.texts["query"])]
             shown.add_row(*map(Text, row))
     out.print(shown)
     for one in found if gaps else ():
-        p = f"p = {one.gap_p:.4f}" if _p(one.gap_p) else "items are too few to tell that from chance"
+        p = (
+            f"p = {output.p_value(one.gap_p)}"
+            if one.gap_p == one.gap_p
+            else "too few items to tell that from chance"
+        )
         out.print(Text(f"{one.task}: best and worst are {one.gap:.2f} points apart ({p})"))
     for one in found:
         if one.warning:
             click.echo(f"warning: {output.clean(one.task)}: {one.warning}", err=True)
-    for model in dict.fromkeys(one.model for one in found if not one.trained):
-        say_untrained(model)
-
-
-def _p(value: float) -> str:
-    return "" if value != value else f"{value:.4f}"  # nan: too few to tell

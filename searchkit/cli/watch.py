@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from searchkit.cli import options, output
+from searchkit.cli.stopping import stopped_in_order
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Library
@@ -41,25 +40,16 @@ def watch_command(collection: str | None, debounce: float, wait: float, library:
     """
     from searchkit.cli.main import INTERRUPTED
 
-    terminated = False
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        nonlocal terminated
-        terminated = True
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        said: dict[str, IndexReport] = {}
-        patience = options.patience(wait)
-        for report in library.watch(collection, debounce_s=debounce, patience=patience, on_error=_say):
-            _print(report, said.get(report.collection))
-            said[report.collection] = report
-    except KeyboardInterrupt:
-        click.echo("Stopped watching. Everything committed so far is kept.", err=True)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return 0 if terminated else INTERRUPTED
+    with stopped_in_order() as asked_to:
+        try:
+            said: dict[str, IndexReport] = {}
+            patience = options.patience(wait)
+            for report in library.watch(collection, debounce_s=debounce, patience=patience, on_error=_say):
+                _print(report, said.get(report.collection))
+                said[report.collection] = report
+        except KeyboardInterrupt:
+            click.echo("Stopped watching. Everything committed so far is kept.", err=True)
+    return 0 if asked_to else INTERRUPTED
 
 
 def _say(error: SearchkitError) -> None:

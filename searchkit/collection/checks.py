@@ -17,12 +17,12 @@ from searchkit.arrays import Float32Matrix
 from searchkit.collection.recipe import INSTRUCTION, differences
 from searchkit.embedding.calibration import MAX_COMPANY_EFFECT, MIN_COSINE, parity_of
 from searchkit.embedding.embedder import Embedder
-from searchkit.embedding.prompts import BOTH, deaf_sides, prompt_notices
+from searchkit.embedding.prompts import deaf_sides, prompt_notices
 from searchkit.errors import SearchkitError
 from searchkit.library.collections import StoredCollection
-from searchkit.profile import Profile
+from searchkit.profile import SIDES, Profile, is_shipped
 
-Status: TypeAlias = Literal["ok", "warn", "fail"]
+Status: TypeAlias = Literal["ok", "warn", "fail", "skipped"]  # skipped: what it rests on failed
 
 ALONE = 8  # canaries that are embedded one by one
 OF_MODEL = ("model", "recipe", "instructions", "family", "ignored", "canaries", "batch")
@@ -45,10 +45,17 @@ class Check:
 class Canaries:
     """Passages of a Collection as they are stored. vectors: (n, dim) float32, of the n texts."""
 
-    collection: StoredCollection
     texts: Sequence[str]
     documents: Sequence[str]
     vectors: Float32Matrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A Collection whose model is looked at. canaries: what went wrong where they cannot be read."""
+
+    collection: StoredCollection
+    canaries: Canaries | Exception
     asked_under: str | None  # the query Instruction when relevance was measured; None where it never was
 
 
@@ -69,9 +76,9 @@ def guarded(name: str, collection: str, check: Callable[[], Check]) -> Check:
         return Check(name=name, status="fail", collection=collection, found=found)
 
 
-def of_model(canaries: Canaries, open_model: Callable[[], Embedder]) -> Iterator[Check]:
-    """Everything that needs the Collection's model; where it cannot be opened, all of it fails."""
-    collection = canaries.collection
+def of_model(subject: Subject, open_model: Callable[[], Embedder]) -> Iterator[Check]:
+    """Everything that needs the Collection's model; where it cannot be opened, the rest is skipped."""
+    collection = subject.collection
     opened: list[Embedder] = []
 
     def model() -> Check:
@@ -80,36 +87,36 @@ def of_model(canaries: Canaries, open_model: Callable[[], Embedder]) -> Iterator
 
     first = guarded("model", collection.name, model)
     if not opened:
-        back = (
-            f"put it back to '{collection.model}', or name its new place: "
-            f"searchkit index SOURCE -c {collection.name} --model DIR"
-        )
-        first = replace(first, expected="the collection's model", remedy=back)
+        moved = f"or name its new place: searchkit index SOURCE -c {collection.name} --model DIR"
+        first = replace(first, expected="the collection's model", remedy=f"{_back(collection)}, {moved}")
     yield first
     if not opened:
         for name in OF_MODEL[1:]:
-            yield Check(
-                name=name,
-                status="fail",
-                collection=collection.name,
-                found="could not be checked: the model cannot be opened",
-                remedy="see the check 'model'",
-            )
+            yield _skipped(name, collection, "the model cannot be opened")
         return
     embedder, profile = opened[0], Profile.from_dict(collection.profile)
     yield guarded("recipe", collection.name, lambda: _recipe(collection, embedder))
-    yield guarded("instructions", collection.name, lambda: _instructions(canaries, embedder, profile))
+    yield guarded("instructions", collection.name, lambda: _instructions(subject, embedder, profile))
     yield guarded("family", collection.name, lambda: _family(collection, embedder, profile))
     yield guarded("ignored", collection.name, lambda: _ignored(collection, embedder, profile))
-    embedded: list[Float32Matrix] = []
+    tried: list[tuple[Canaries, Float32Matrix]] = []
 
     def drift() -> Check:
-        embedded.append(embedder.embed(canaries.texts, collection.recipe.get(INSTRUCTION, "")))
-        return _drift(canaries, embedder, embedded[0])
+        canaries = subject.canaries
+        if isinstance(canaries, Exception):
+            raise canaries
+        tried.append((canaries, embedder.embed(canaries.texts, collection.recipe.get(INSTRUCTION, ""))))
+        return _drift(collection, embedder, *tried[0])
 
     yield guarded("canaries", collection.name, drift)
-    together = embedded[0] if embedded else None
-    yield guarded("batch", collection.name, lambda: _batch(canaries, embedder, together))
+    if tried:
+        yield guarded("batch", collection.name, lambda: _batch(collection, embedder, *tried[0]))
+    else:
+        yield _skipped("batch", collection, "the canaries could not be embedded")
+
+
+def _skipped(name: str, collection: StoredCollection, why: str) -> Check:
+    return Check(name=name, status="skipped", collection=collection.name, found=f"not checked: {why}")
 
 
 def _model(collection: StoredCollection, embedder: Embedder) -> Check:
@@ -135,13 +142,13 @@ def _recipe(collection: StoredCollection, embedder: Embedder) -> Check:
         collection=collection.name,
         found="the model is another one: " + "; ".join(lines),
         expected="the model as it was when the collection was made",
-        remedy=f"put it back to '{collection.model}'; or {_anew(collection)}",
+        remedy=f"{_back(collection)}; or {anew(collection)}",
     )
 
 
-def _instructions(canaries: Canaries, embedder: Embedder, profile: Profile) -> Check:
+def _instructions(subject: Subject, embedder: Embedder, profile: Profile) -> Check:
     """What is put before texts today is what was put there."""
-    collection = canaries.collection
+    collection = subject.collection
     stored = collection.recipe.get(INSTRUCTION, "")
     document = embedder.instruction_for(profile, "document")
     query = embedder.instruction_for(profile, "query")
@@ -152,16 +159,17 @@ def _instructions(canaries: Canaries, embedder: Embedder, profile: Profile) -> C
             collection=collection.name,
             found=f"before documents the model is given {document!r} now",
             expected=f"{stored!r}, as the stored vectors have it",
-            remedy=_anew(collection),
+            remedy=anew(collection),
         )
-    if canaries.asked_under is not None and canaries.asked_under != query:
+    if subject.asked_under is not None and subject.asked_under != query:
         return Check(
             name="instructions",
             status="warn",
             collection=collection.name,
             found=f"before queries the model is given {query!r} now: how relevant a hit is, is not known",
-            expected=f"{canaries.asked_under!r}, under which that was measured",
-            remedy=f"measure it again: searchkit index -c {collection.name}",
+            expected=f"{subject.asked_under!r}, under which that was measured",
+            remedy=f"measure it again: searchkit index SOURCE -c {collection.name} --model "
+            f"{collection.model or 'DIR'}",
         )
     found = f"documents {document!r}, queries {query!r}"
     return Check(name="instructions", status="ok", collection=collection.name, found=found)
@@ -181,15 +189,16 @@ def _family(collection: StoredCollection, embedder: Embedder, profile: Profile) 
         collection=collection.name,
         found="; ".join(doubts),
         expected="a model of a family that searchkit knows, with nothing to be said of it",
-        remedy="see how it is read: searchkit models show " + collection.model,
+        remedy=f"see how it is read: searchkit models show {collection.model or 'DIR'}",
     )
 
 
 def _ignored(collection: StoredCollection, embedder: Embedder, profile: Profile) -> Check:
     notices = prompt_notices(embedder.family, profile, embedder.model)
     deaf = deaf_sides(embedder.family, profile)
-    said = any(profile.instruction(side).render().strip() for side in BOTH)
-    if len(deaf) < len(BOTH) or not said:
+    said = any(profile.instruction(side).render().strip() for side in SIDES)
+    listens = len(deaf) < len(SIDES) or not said
+    if listens or is_shipped(profile):  # nobody wrote a shipped one for a model that reads it
         found = notices[0] if notices and said else "the model reads what the profile says"
         return Check(name="ignored", status="ok", collection=collection.name, found=found)
     return Check(
@@ -202,9 +211,8 @@ def _ignored(collection: StoredCollection, embedder: Embedder, profile: Profile)
     )
 
 
-def _drift(canaries: Canaries, embedder: Embedder, now: Float32Matrix) -> Check:
+def _drift(collection: StoredCollection, embedder: Embedder, canaries: Canaries, now: Float32Matrix) -> Check:
     """Stored passages give the vectors that are stored."""
-    collection = canaries.collection
     if not canaries.texts:
         return Check(name="canaries", status="ok", collection=collection.name, found="no passages to try")
     if now.shape != canaries.vectors.shape:
@@ -214,7 +222,7 @@ def _drift(canaries: Canaries, embedder: Embedder, now: Float32Matrix) -> Check:
             collection=collection.name,
             found=f"vectors of {now.shape[1]} dimensions",
             expected=f"{canaries.vectors.shape[1]}, as stored",
-            remedy=_anew(collection),
+            remedy=anew(collection),
         )
     cosines = np.nan_to_num((canaries.vectors * now).sum(axis=1), nan=-1.0)
     worst = int(cosines.argmin())
@@ -234,16 +242,15 @@ def _drift(canaries: Canaries, embedder: Embedder, now: Float32Matrix) -> Check:
         found=f"{found}, in {canaries.documents[worst]}",
         expected=f"{MIN_COSINE} or more: queries and what is indexed from now on lie in another space",
         remedy="compare the versions with those it was indexed with, and go back to them; or "
-        + _anew(collection),
+        + anew(collection),
         facts=facts,
     )
 
 
-def _batch(canaries: Canaries, embedder: Embedder, together: Float32Matrix | None) -> Check:
+def _batch(
+    collection: StoredCollection, embedder: Embedder, canaries: Canaries, together: Float32Matrix
+) -> Check:
     """A text gives the same vector alone and among others, longer ones among them."""
-    collection = canaries.collection
-    if together is None:
-        raise SearchkitError("the canaries could not be embedded")
     if not canaries.texts:
         return Check(name="batch", status="ok", collection=collection.name, found="no passages to try")
     by_length = sorted(range(len(canaries.texts)), key=lambda row: len(canaries.texts[row]))
@@ -270,5 +277,11 @@ def _batch(canaries: Canaries, embedder: Embedder, together: Float32Matrix | Non
     )
 
 
-def _anew(collection: StoredCollection) -> str:
+def _back(collection: StoredCollection) -> str:
+    name = f"it back to '{collection.model}'" if collection.model else "back the model it was indexed with"
+    return f"put {name}"
+
+
+def anew(collection: StoredCollection) -> str:
+    """The remedy for vectors that cannot be mended."""
     return f"embed it again under another name: searchkit index FOLDER -c {collection.name}-2"

@@ -18,12 +18,12 @@ import numpy as np
 
 from searchkit.arrays import Int64Vector
 from searchkit.collection import forgetting, recovery, relevance
-from searchkit.collection.checks import Canaries, Check, Status, guarded, of_model
+from searchkit.collection.checks import Canaries, Check, Status, Subject, anew, guarded, of_model
 from searchkit.collection.choosing import named
 from searchkit.errors import LibraryError
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
-from searchkit.library import fulltext
+from searchkit.library import fulltext, twin
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database, exists
 from searchkit.library.vectors import CollectionVectors
@@ -66,7 +66,7 @@ def examine(library: Library, collection: str | None = None) -> Report:
     A check that cannot be carried out fails, and the others go on. Raises: CollectionNotFound.
     """
     checks = [guarded("versions", "", _versions)]
-    found: list[Canaries] = []
+    found: list[Subject] = []
     try:
         if not exists(library.folder):
             raise LibraryError(
@@ -77,16 +77,17 @@ def examine(library: Library, collection: str | None = None) -> Report:
             chosen = [named(db, collection)] if collection else catalogue.collections(db)
             checks += _of_library(db, chosen)
             for one in chosen:
-                checks += _of_stored(db, one, found)
+                checks += _of_stored(db, one)
+                found.append(_subject(db, one))
     except LibraryError as error:
         checks.append(
             Check(
                 name="library", status="fail", found=error.message, expected="a Library", remedy=error.remedy
             )
         )
-    for canaries in found:
-        checks += of_model(canaries, partial(library.embedder, canaries.collection))
-    names = [canaries.collection.name for canaries in found]
+    for subject in found:
+        checks += of_model(subject, partial(library.embedder, subject.collection))
+    names = [subject.collection.name for subject in found]
     checks.sort(key=lambda check: names.index(check.collection) if check.collection in names else -1)
     return Report(library=library.folder, checks=tuple(checks))
 
@@ -97,6 +98,14 @@ def examine(library: Library, collection: str | None = None) -> Report:
 def _of_library(db: Database, chosen: list[StoredCollection]) -> Iterator[Check]:
     yield guarded("database", "", lambda: _database(db))
     yield guarded("space", "", lambda: _space(db))
+    if left := twin.left_behind(db.folder):
+        yield Check(
+            name="copies",
+            status="warn",
+            found=f"{', '.join(map(str, left))}: left by an 'eval --self' that was killed, with texts",
+            expected="none",
+            remedy="delete it with: searchkit forget",
+        )
     if not chosen:
         yield Check(
             name="collections",
@@ -185,18 +194,9 @@ def _space(db: Database) -> Check:
 # -------------------------------------------------------------------- what is stored of a Collection
 
 
-def _of_stored(db: Database, one: StoredCollection, found: list[Canaries]) -> Iterator[Check]:
-    """Checks of what is stored; appends what the model's checks need, so that they need no database."""
+def _of_stored(db: Database, one: StoredCollection) -> Iterator[Check]:
     yield guarded("stored", one.name, lambda: _stored(db, one))
     yield guarded("snapshot", one.name, lambda: _snapshot(db, one))
-
-    def sampled() -> Check:
-        found.append(_canaries(db, one))
-        return Check(name="sample", status="ok", collection=one.name, found="")
-
-    check = guarded("canaries", one.name, sampled)
-    if check.status != "ok":
-        yield check
 
 
 def _stored(db: Database, one: StoredCollection) -> Check:
@@ -222,12 +222,20 @@ def _snapshot(db: Database, one: StoredCollection) -> Check:
     ids = _record(db, one).ids()
     if not len(ids):
         return check(status="ok", found="no passages to find")
-    if catalogue.snapshot(db, one.collection_id) is None:
+    published = catalogue.snapshot(db, one.collection_id)
+    if published is None:
         return check(
             status="warn", found="none: queries scan the stored vectors", expected="one", remedy=rebuild
         )
     index = recovery.open_snapshot(db, one)
     if index is None:
+        with Database.read(db.folder) as newer, newer.one_state():
+            now = catalogue.collection_named(newer, one.name)
+            if now is None or now.collection_id != one.collection_id:
+                return check(status="ok", found="another process has removed the collection meanwhile")
+            latest = catalogue.snapshot(newer, now.collection_id)
+            if latest is None or latest.file != published.file:
+                return _snapshot(newer, now)  # another process has published it, and deleted this one
         return check(
             status="fail",
             found="it is missing or cannot be read: queries scan the stored vectors",
@@ -236,6 +244,14 @@ def _snapshot(db: Database, one: StoredCollection) -> Check:
         )
     drawn = np.random.default_rng(SEED)
     _, vectors = _record(db, one).of(_sample(ids, QUESTIONS, drawn))
+    sound = np.asarray(np.isfinite(vectors).all(axis=1))
+    if not sound.all():
+        return check(
+            status="fail",
+            found=f"{int((~sound).sum()):,} of {len(sound):,} stored vectors that were drawn are no numbers",
+            expected="vectors of length 1",
+            remedy=anew(one),
+        )
     questions = stand_ins(vectors, QUESTION_COSINE.get(index.kind, QUESTION_COSINE[IVF]), drawn)
     found = relevance.nearest_of(db, one, questions, index)
     right = relevance.nearest_of(db, one, questions, None)
@@ -267,18 +283,28 @@ def _share(found: Neighbours, right: Neighbours) -> float:
     return min(1.0, int(as_near.sum()) / wanted)
 
 
+def _subject(db: Database, one: StoredCollection) -> Subject:
+    """What the model's checks need, so that they need no database."""
+    asked_under: str | None = None
+    canaries: Canaries | Exception
+    try:
+        if (known := catalogue.calibration(db, one.collection_id)) is not None:
+            asked_under = known.instruction
+        canaries = _canaries(db, one)
+    except Exception as error:  # of a damaged file: the check that needs them says so
+        canaries = error
+    return Subject(collection=one, asked_under=asked_under, canaries=canaries)
+
+
 def _canaries(db: Database, one: StoredCollection) -> Canaries:
     record = _record(db, one)
     sample = _sample(record.ids(), CANARIES, np.random.default_rng(SEED))
     ids, vectors = record.of(sample)
     passages = store.passages(db, ids.tolist())
-    known = catalogue.calibration(db, one.collection_id)
     return Canaries(
-        collection=one,
         texts=tuple(passage.embedded_text for passage in passages),
         documents=tuple(passage.document for passage in passages),
         vectors=vectors,
-        asked_under=None if known is None else known.instruction,
     )
 
 

@@ -31,7 +31,7 @@ from searchkit.errors import (
     UsageError,
     near_names,
 )
-from searchkit.library import classifiers, clusters, forgotten, fulltext, lock, vectors
+from searchkit.library import classifiers, clusters, forgotten, fulltext, lock, twin, vectors
 from searchkit.library import collections as catalogue
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import BUSY_MS, Database, temporary_folder
@@ -190,6 +190,8 @@ def finish(db: Database, wait_s: float) -> Proof:
     recovery.sweep(db)
     if left := superseded(db.folder, catalogue.snapshot_files(db)):
         raise LibraryBusy(f"another process holds {left[0]} open, an old snapshot", remedy=AGAIN)
+    if copies := twin.sweep(db.folder):
+        raise LibraryBusy(f"another process measures a copy of what is held, in {copies[0]}", remedy=AGAIN)
     with db.transaction() as tx:
         clusters.delete_outdated(tx)
         classifiers.delete_outdated(tx)

@@ -326,7 +326,7 @@ class Library:
             found = db.problems() + fulltext.problems(db) + forgetting.problems(db)
             found += classifiers.problems(db)
             for one in chosen:
-                found += recovery.problems(db, one)
+                found += [f"collection '{one.name}': {problem}" for problem in recovery.problems(db, one)]
             return found
 
     def rebuild(self, collection: str | None = None, *, patience: Patience = NO_PATIENCE) -> list[str]:

@@ -17,7 +17,7 @@ from searchkit.errors import LibraryDamaged, LibraryNotWritable
 from searchkit.library import collections as catalogue
 from searchkit.library import vectors
 from searchkit.library.collections import StoredCollection, StoredSnapshot
-from searchkit.library.database import Database
+from searchkit.library.database import Database, temporary_folder
 from searchkit.library.vectors import CollectionVectors
 from searchkit.vector_index import snapshot as snapshots
 from searchkit.vector_index.choose import choose_index, snapshot_is_due
@@ -202,7 +202,11 @@ def memory_limit(root: Path = Path("/")) -> int | None:
 
 
 def sweep(db: Database) -> None:
-    """Delete snapshot files that nothing refers to: what a killed run left, and superseded ones."""
+    """Delete what killed runs left, copies of Collections among it, and superseded snapshots."""
+    from searchkit.library import twin  # of no use to a query
+
+    for folder in (db.folder, temporary_folder()):
+        twin.sweep(folder)
     snapshots.sweep(db.folder, catalogue.snapshot_files(db))
 
 
@@ -212,20 +216,19 @@ def sweep(db: Database) -> None:
 def problems(db: Database, collection: StoredCollection) -> list[str]:
     """Check one Collection's database rows and snapshot against each other. Empty when all is well."""
     try:
-        found = _problems(db, collection)
+        return _problems(db, collection)
     except LibraryDamaged as error:
-        found = [error.message]
-    return [f"collection '{collection.name}': {problem}" for problem in found]
+        return [error.message]
 
 
 def _problems(db: Database, collection: StoredCollection) -> list[str]:
     found = []
     missing = vectors.passages_without_vector(db, collection.collection_id, collection.recipe_id)
     if missing:
-        found.append(f"{missing} passages have no vector")
+        found.append(f"{missing:,} passages have no vector")
     ids, checks, wrong = _rows_of(db, collection)
     if wrong:
-        found.append(f"{len(wrong)} vectors are not of length 1, passages {wrong[:FEW]}")
+        found.append(f"{len(wrong):,} vectors are not of length 1, passages {wrong[:FEW]}")
     found += _text_problems(db, collection)
     found += _snapshot_problems(db, collection, ids, checks)
     return found
@@ -249,13 +252,14 @@ def _text_problems(db: Database, collection: StoredCollection) -> list[str]:
     wrong = [
         text_id
         for text_id, text_hash, context, text in db.scan(
-            """SELECT DISTINCT t.text_id, t.hash, t.context, t.text
-               FROM passages p JOIN texts t USING (text_id) WHERE p.collection_id = ?""",
+            # ids are told apart, not texts: those SQLite would write to a temporary file, forgotten ones too
+            """SELECT text_id, hash, context, text FROM texts
+               WHERE text_id IN (SELECT text_id FROM passages WHERE collection_id = ?)""",
             (collection.collection_id,),
         )
         if hash_of(f"{context}\n{text}" if context else text) != text_hash
     ]
-    return [f"{len(wrong)} texts differ from their hash, texts {wrong[:FEW]}"] if wrong else []
+    return [f"{len(wrong):,} texts differ from their hash, texts {wrong[:FEW]}"] if wrong else []
 
 
 def _snapshot_problems(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -39,6 +39,12 @@ class Run:
     collection: StoredCollection
     open_model: Callable[[], Embedder]  # checked against the recipe when it is called
     notices: tuple[str, ...] = ()
+    model_named: bool = False  # by the user: then it is opened, and what it is given looked at, in any case
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The model, opened by whoever needs it first."""
+        return self.open_model()
 
     def over(self, found: Mapping[Path, Discovery], on_progress: OnProgress | None) -> IndexReport:
         """Add or refresh the roots that were looked at."""
@@ -76,7 +82,7 @@ class Run:
         return self._finish(pipeline, started)
 
     def _pipeline(self, on_progress: OnProgress | None) -> IndexPipeline:
-        return IndexPipeline(self.db, self.collection, self.open_model, on_progress)
+        return IndexPipeline(self.db, self.collection, lambda: self.embedder, on_progress)
 
     @cached_property
     def _left_out(self) -> LeftOut:
@@ -126,11 +132,15 @@ class Run:
     def _calibrate(self) -> None:
         """Ask the unrelated questions that relevance is measured against, where that is due."""
         now = catalogue.collection_named(self.db, self.collection.name)
-        if now is None or not relevance.is_due(self.db, now):
+        if now is None:
             return
-        embedder = self.open_model()
-        instruction = embedder.instruction_for(Profile.from_dict(now.profile), "query")
-        questions = embedder.embed(relevance.probes(), instruction)
+        profile = Profile.from_dict(now.profile)
+        is_open = self.model_named or "embedder" in vars(self)  # to open it costs more than the rest of a run
+        given = self.embedder.instruction_for(profile, "query") if is_open else None
+        if not relevance.is_due(self.db, now, given):
+            return
+        instruction = self.embedder.instruction_for(profile, "query")
+        questions = self.embedder.embed(relevance.probes(), instruction)
         snapshot = recovery.open_snapshot(self.db, now)
         found = relevance.calibrate(self.db, now, instruction, questions, snapshot)
         with self.db.transaction() as tx:
@@ -154,7 +164,8 @@ def prepare(
         profile = profile or Profile.load(settings.DEFAULT_PROFILE)
         stored = catalogue.collection_named(db, name or profile.name)
     if stored is not None:
-        return _prepare_stored(db, stored, profile, place_of(model) or stored.model, open_model)
+        run = _prepare_stored(db, stored, profile, place_of(model) or stored.model, open_model)
+        return replace(run, model_named=model is not None)
     assert profile is not None  # loaded above, as nothing is stored
     place = place_of(model) or settings.DEFAULT_MODEL
     embedder = open_model(place, None)

@@ -86,14 +86,19 @@ def _covered(places: Iterable[int], terms: Sequence[Term]) -> float:
 # -------------------------------------------------------------------- calibrating
 
 
-def is_due(db: Database, collection: StoredCollection) -> bool:
-    """Whether the Collection was never asked, or under another Instruction, or has changed much since."""
+def is_due(db: Database, collection: StoredCollection, instruction: str | None = None) -> bool:
+    """Whether the Collection was never asked, or under another Instruction, or has changed much since.
+
+    instruction: the literal text that the model is given before queries now; None where it is not open.
+    """
     known = catalogue.calibration(db, collection.collection_id)
     passages = catalogue.count_passages(db, collection.collection_id)
     if known is None:
         return passages > 0
     before, now = Profile.from_dict(known.profile), Profile.from_dict(collection.profile)
     if before.instruction("query") != now.instruction("query"):
+        return True
+    if instruction is not None and instruction != known.instruction:  # the family renders it otherwise
         return True
     new = catalogue.count_passages(db, collection.collection_id, after=known.last_passage_id)
     gone = known.passages + new - passages

@@ -23,10 +23,11 @@ from searchkit.embedding.snapshots import CONFIG
 from searchkit.embedding.sources import find_model
 from searchkit.embedding.torch_runtime import resolve_device, use_physical_cores
 from searchkit.embedding.weights import network_weights
-from searchkit.errors import ModelError
+from searchkit.errors import ModelError, UsageError
 
 MOST_WINDOW = 4_096  # tokens: longer prompts take more memory than most machines have
 WINDOW_OF_UNSAID = 1_024
+LEAST_WINDOW = 128  # tokens: an answer of 64, and as many of the question
 CAUSAL = ("ForCausalLM", "LMHeadModel")
 AT_ONCE = 8  # answers whose likelihood is computed together
 
@@ -45,6 +46,13 @@ class Completer:
         config = self._network.config
         said = least(getattr(config, "max_position_embeddings", None), self._tokenizer.model_max_length)
         self.max_tokens = min(said or WINDOW_OF_UNSAID, MOST_WINDOW)
+        if self.max_tokens < LEAST_WINDOW:
+            raise ModelError(
+                f"'{model}' has a window of {self.max_tokens} tokens, expected {LEAST_WINDOW} or more: "
+                "half of it for the answer",
+                remedy="name another causal language model, such as openai-community/gpt2",
+            )
+        self._lead = _leading(self._tokenizer)
         ends = self._network.generation_config.eos_token_id
         self._ends = set(ends if isinstance(ends, list) else [ends])
         weights = [file_sha256(file) for file in network_weights(folder)]
@@ -83,9 +91,16 @@ class Completer:
         """Log of the probability of each continuation, all of its tokens, right after the prompt.
 
         Returns: (n,) float64. A prompt too long for the window loses its beginning.
+        Raises: UsageError: a continuation leaves no room for a prompt.
         """
         ends = [self._tokenizer(one, add_special_tokens=False).input_ids for one in continuations]
         longest = max(map(len, ends))
+        if longest > (room := self.max_tokens - len(self._lead) - 1):
+            raise UsageError(
+                f"an answer to choose from has {longest:,} tokens; "
+                f"the window of '{self.model}' leaves {room:,}",
+                remedy="shorten the answers, or name a model with a longer window: --completer ID",
+            )
         start = self._ids(prompt, longest)
         found: list[float] = []
         with torch.inference_mode():
@@ -104,8 +119,11 @@ class Completer:
         return [float(of_tokens[row, : len(end)].sum()) for row, end in enumerate(ends)]
 
     def _ids(self, prompt: str, room: int) -> Tensor:
-        # At least a token: -0 would keep the whole prompt, however long.
-        ids = self._tokenizer(prompt).input_ids[-max(1, self.max_tokens - room) :]
+        ids = self._tokenizer(prompt).input_ids
+        # What stands before every text, as <s> does, is no beginning to lose: trained was never without it.
+        left = max(1, self.max_tokens - room - len(self._lead))
+        if len(ids) > len(self._lead) + left:
+            ids = [*self._lead, *ids[-left:]]
         return torch.tensor([ids], device=self._device)
 
 
@@ -114,7 +132,8 @@ def open_completer(model: str | Path, *, device: str = "auto") -> Completer:
 
     Raises:
         ModelNotFound: it is nowhere to be found.
-        ModelError: it is no causal language model, or incomplete or damaged.
+        ModelError: it is no causal language model, has a window of fewer than 128 tokens, or is incomplete or
+            damaged.
         UsageError: there is no such device.
     """
     source = find_model(model)
@@ -142,3 +161,11 @@ def _tokenizer(folder: Path) -> Any:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"the tokenizer in {folder} cannot be loaded: {reason}", remedy=AGAIN) from error
+
+
+def _leading(tokenizer: Any) -> list[int]:
+    """The tokens that it puts before every text."""
+    ids: list[int] = tokenizer("a").input_ids
+    bare: list[int] = tokenizer("a", add_special_tokens=False).input_ids
+    starts = (start for start in range(len(ids)) if ids[start : start + len(bare)] == bare)
+    return ids[: next(starts, 0)]

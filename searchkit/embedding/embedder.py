@@ -19,7 +19,7 @@ from searchkit.embedding.checkpoint import check_window
 from searchkit.embedding.families import Family
 from searchkit.embedding.prompts import prompt_notices, render
 from searchkit.errors import UsageError
-from searchkit.profile import Profile, Side
+from searchkit.profile import SIDES, Profile, Side
 from searchkit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # An Instruction is paid from the text's window; from this share on it costs more than it can give.
 MAX_INSTRUCTION_SHARE = 0.25
-SIDES: tuple[Side, ...] = ("document", "query")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

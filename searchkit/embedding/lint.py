@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from searchkit.embedding.embedder import MAX_INSTRUCTION_SHARE, SIDES
+from searchkit.embedding.embedder import MAX_INSTRUCTION_SHARE
 from searchkit.embedding.families import CONFIGURED, PLAIN, Family, families
 from searchkit.embedding.prompts import deaf_sides, prompt_notices, render, task_sentence
 from searchkit.embedding.tokens import Tokens
 from searchkit.embedding.wording import Finding, Found, findings, made, sides
 from searchkit.errors import ProfileInvalid
-from searchkit.profile import Profile, Side, profile_files
+from searchkit.profile import SIDES, Profile, Side, profile_files
 from searchkit.settings import expanded
 
 NOTABLE_SHARE = 0.1  # of the window: every text pays as much
@@ -61,7 +61,7 @@ class _Reader:
     def found(self, profile: Profile) -> Found:
         """What is to be said of a Profile under this model."""
         yield from self._ignored(profile)
-        yield from _missing_prefix(self.family, self.model)
+        yield from _missing_prefix(self.family, self.model, profile)
         yield from _sides_told_apart(self.family, profile)
         yield from _no_task_sentence(self.family, profile)
         taken = 0
@@ -123,7 +123,7 @@ def _says_something(profile: Profile) -> bool:
     return any(one.render().strip() for one in sides(profile).values())
 
 
-def _missing_prefix(family: Family, model: str) -> Found:
+def _missing_prefix(family: Family, model: str, profile: Profile) -> Found:
     """A model that is read as plain, and is called like one that wants words before its texts."""
     prompt = family.prompt
     if family.name == CONFIGURED and prompt.document and not prompt.query:
@@ -136,20 +136,32 @@ def _missing_prefix(family: Family, model: str) -> Found:
         )
     if family.name not in (PLAIN, CONFIGURED) or prompt.document or prompt.query:
         return
-    called = _words_of_name(model)
-    for other in families().values():
-        prefixes = {side: other.prompt.template("retrieval", side) for side in SIDES}
-        if any(prefixes.values()) and not other.refused and other.name.split("-")[0] in called:
-            shown = ", ".join(f"{side} {text!r}" for side, text in prefixes.items() if text)
-            yield (
-                "missing-prefix",
-                "error",
-                "model",
-                f"{model} is read as a model without words before texts, and is called like the family "
-                f"'{other.name}', which wants {shown}",
-                f"if it was made from one, a name that says so, such as {other.names[0]}; else another name",
-            )
-            return
+    if (other := _namesake(_words_of_name(model))) is None:
+        return
+    rendered = {side: render(other, profile, side) for side in SIDES}
+    shown = ", ".join(f"{side} {text!r}" for side, text in rendered.items() if text)
+    yield (
+        "missing-prefix",
+        "warning",  # a name is no proof
+        "model",
+        f"{model} is read as a model without words before texts, and is called like the family "
+        f"'{other.name}', which wants {shown or 'some'}",
+        f"if it was made from one, a name that says so, such as {other.names[0]}; else another name",
+    )
+
+
+def _namesake(called: set[str]) -> Family | None:
+    """The family with words before texts whose name a model's has in it; None where several fit alike."""
+    found = [
+        (len(words), other)
+        for other in families().values()
+        if (words := set(other.name.split("-"))) <= called
+        and not other.refused
+        and any(other.prompt.template("retrieval", side) for side in SIDES)
+    ]
+    most = max((count for count, _ in found), default=0)
+    best = [other for count, other in found if count == most]
+    return best[0] if len(best) == 1 else None
 
 
 def _words_of_name(model: str) -> set[str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from searchkit.embedding.families import CONFIGURED, Family
-from searchkit.profile import Instruction, Profile, Side
+from searchkit.profile import SIDES, Instruction, Profile, Side
 
-BOTH: tuple[Side, ...] = ("document", "query")
 SLOT = re.compile(r"\{(instruction|task)\}")
 
 
@@ -31,7 +30,7 @@ def task_sentence(instruction: Instruction) -> str:
 
 def deaf_sides(family: Family, profile: Profile) -> tuple[Side, ...]:
     """The sides on which a family puts nothing of the Profile's Instructions before texts."""
-    return tuple(side for side in BOTH if not SLOT.search(family.prompt.template(profile.task, side)))
+    return tuple(side for side in SIDES if not SLOT.search(family.prompt.template(profile.task, side)))
 
 
 def prompt_notices(family: Family, profile: Profile, model: str) -> tuple[str, ...]:
@@ -39,7 +38,7 @@ def prompt_notices(family: Family, profile: Profile, model: str) -> tuple[str, .
     deaf = deaf_sides(family, profile)
     if not deaf:
         return ()
-    fixed = {side: text for side in BOTH if (text := family.prompt.template(profile.task, side))}
+    fixed = {side: text for side in SIDES if (text := family.prompt.template(profile.task, side))}
     if len(deaf) == 1:
         return (
             f"{model} takes no Instruction for the {deaf[0]} side: that of profile '{profile.name}' "

@@ -34,10 +34,24 @@ PREFIX_OF = {
     "title:": "embeddinggemma",
 }
 REPEATED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
-PAIRED = {"(": ")", "[": "]", "{": "}", "“": "”", "«": "»"}
-# A word of another task in an Instruction. 'retrieve' and 'similar' are no such words: tickets like a new one
-# are retrieved, and so are duplicates.
-TELLING = {"clustering": "cluster", "classification": "classif"}
+# What may end what a mark begins, in one language or another: “en”, „de“, „pl”, ”sv”, «fr», »de«, »sv».
+PAIRED = {"(": ")", "[": "]", "{": "}", "„": "“”", "“": "”", "”": "”", "«": "»", "»": "«»"}
+# What a slot says twice if it begins so; 'The Hague' does not.
+TEMPLATE_WORDS = {
+    "domain": re.compile(r"([Rr]epresent|the|for)(?!\S)"),
+    "text_type": re.compile(r"([Rr]epresent|the|for)(?!\S)"),
+    "task_objective": re.compile(r"([Rr]epresent|for)(?!\S)"),
+}
+SENTENCE_END = re.compile(r"[:;,]$|\b[a-z]{5,}\.$")  # a full stop, but not of 'U.S.', 'Inc.', 'etc.'
+# A purpose in the text type: a word of the template's that follows 'for'. Requests for proposals are texts.
+PURPOSE = re.compile(r"\bfor (retriev|search|find|cluster|classif|match|rank|detect|duplicate|similar)", re.I)
+# The purpose of another task. 'retrieve' and 'similar' tell of none: tickets like a new one are retrieved,
+# and so are duplicates. Nor does what is looked for: classified ads, papers on clustering.
+TELLING = {
+    "clustering": re.compile(r"\bclustering\b", re.I),
+    "classification": re.compile(r"\b(classification|classify|classifying)\b", re.I),
+}
+LOOKING = re.compile(r"(retriev|search|find|look|answer)", re.I)
 ASKING = {"question", "questions", "query", "queries", "claim", "claims"}
 ANSWERING = {"document", "documents", "passage", "passages", "article", "articles", "paragraph", "paragraphs"}
 
@@ -108,12 +122,11 @@ def _slots(where: str, instruction: Instruction) -> Found:
         place = f"{where}.{slot}"
         if value != value.strip():
             yield "blanks", "warning", place, repr(value), "no blanks around it: the template puts them"
-        words = value.lower().split()
-        if words and words[0] in {"represent", "the", "for"}:
-            yield "slot-words", "error", place, repr(value), f"without {words[0]!r}: the form is {TEMPLATE}"
-        if value.strip().endswith((":", ";", ".", ",")):
+        if twice := TEMPLATE_WORDS[slot].match(value.strip()):
+            yield "slot-words", "error", place, repr(value), f"without {twice[1]!r}: the form is {TEMPLATE}"
+        if SENTENCE_END.search(value.strip()):
             yield "slot-words", "error", place, repr(value), "without the mark: the template ends in ': '"
-    if "for" in instruction.text_type.lower().split() and instruction.task_objective:
+    if PURPOSE.search(instruction.text_type) and instruction.task_objective:
         yield (
             "slot-words",
             "error",
@@ -197,9 +210,11 @@ def _unpaired(text: str) -> str:
             return mark
     opened: list[str] = []
     for character in text:
-        if character in PAIRED:
+        if opened and character in PAIRED[opened[-1]]:
+            opened.pop()
+        elif character in PAIRED:
             opened.append(character)
-        elif character in PAIRED.values() and (not opened or PAIRED[opened.pop()] != character):
+        elif character in ")]}":
             return character
     return opened[-1] if opened else ""
 
@@ -234,9 +249,9 @@ def _task_sentence(where: str, instruction: Instruction, *, read: bool) -> Found
 
 def _objective(where: str, instruction: Instruction, profile: Profile) -> Found:
     """Words of another task: INSTRUCTOR's authors chose such on test data, and nobody can tell why."""
-    said = instruction.render().lower()
-    for task, stem in TELLING.items():
-        if task != profile.task and stem in said:
+    purpose = _purpose(instruction)
+    for task, words in TELLING.items():
+        if task != profile.task and words.search(purpose) and not LOOKING.match(purpose):
             yield (
                 "objective",
                 "warning",
@@ -252,6 +267,13 @@ def _objective(where: str, instruction: Instruction, profile: Profile) -> Found:
             f"'retrieval' under task = {profile.task!r}",
             f"{profile.task!r}, or what is told apart by it",
         )
+
+
+def _purpose(instruction: Instruction) -> str:
+    """What stands after 'for'."""
+    if instruction.literal is None:
+        return instruction.task_objective.strip()
+    return instruction.literal.partition(" for ")[2]
 
 
 # -------------------------------------------------------------------- both sides

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from searchkit.collection.library import Library
-from searchkit.evaluation.questions import Question
+from searchkit.evaluation.questions import Question, names
 from searchkit.library import naming
 from searchkit.profile import Profile
 from searchkit.records import Hit
@@ -101,16 +101,4 @@ def _passage_found(library: Library, question: Question, way: Way) -> bool | Non
     with library.reading(way.collection) as (db, _):
         of = naming.documents_of(db, [hit.passage_id for hit in hits])
     right = frozenset[int]().union(*question.documents)
-    return any(of.get(hit.passage_id) in right and shows(hit, question) for hit in hits)
-
-
-def shows(hit: Hit, question: Question) -> bool:
-    """Whether a Hit is the passage that is named: blanks and case do not matter."""
-    last = hit.heading.rsplit(" > ", 1)[-1]
-    return _plain(question.passage) in _plain(hit.text) and (
-        not question.heading or _plain(question.heading) in (_plain(last), _plain(hit.heading))
-    )
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return any(of.get(hit.passage_id) in right and names(question, hit.heading, hit.text) for hit in hits)

@@ -15,18 +15,19 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from searchkit.embedding.embedder import SIDES, Embedder
+from searchkit.embedding.embedder import Embedder
 from searchkit.embedding.prompts import task_sentence
 from searchkit.errors import UsageError
 from searchkit.evaluation.measured import Kind
 from searchkit.evaluation.paraphrase import paraphrases
 from searchkit.evaluation.rows import rows_of
-from searchkit.profile import Instruction, Profile, Side, Task
+from searchkit.profile import SIDES, Instruction, Profile, Side, Task
 
 Origin: TypeAlias = Literal["present", "none", "profile", "grammar", "paraphrase", "own", "tag", "simple"]
 Changed: TypeAlias = Literal["query", "both"]  # the sides whose Instruction is tried
 Texts: TypeAlias = Mapping[Side, str]  # literal, byte by byte, before the texts of each side
 NOTHING = Instruction(literal="")
+_PROBE = "zyx"  # a word of no family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +189,11 @@ class Renderer:
         self._embedder = embedder
         self._task = task
         self.symmetric = task != "retrieval"
-        probe = Instruction(literal="zyx: ", task_sentence="zyx")
-        taken = [side for side in SIDES if "zyx" in self._family(probe, probe, side)]
-        self.trained = bool(taken)
-        self.taken: tuple[Side, ...] = tuple(taken) if taken else SIDES
+        probe = Instruction(literal=_PROBE, task_sentence=_PROBE)
+        forms = {side: self._family(probe, probe, side).partition(_PROBE) for side in SIDES}
+        self.trained = any(found for _, found, _ in forms.values())
+        # What stands before and behind an Instruction; where a family takes none, its own words before it.
+        self._forms = {side: (before, after) for side, (before, _, after) in forms.items()}
 
     def texts(self, query: Instruction, document: Instruction) -> dict[Side, str]:
         """The literal text of each side. Raises: UsageError: one is too long for the model's window."""
@@ -207,6 +209,15 @@ class Renderer:
             self._embedder.check_instruction(text)
             texts[side] = text
         return texts
+
+    def own(self, text: str, side: Side) -> Instruction:
+        """A user's own text, taken out of the family's form if it stands in it: it is put there anyway.
+
+        Raises: UsageError: it is empty, or no Unicode.
+        """
+        before, after = (part.strip() for part in self._forms[side])
+        inside = text.strip().removeprefix(before).removesuffix(after).strip()
+        return own(inside if inside and inside != text.strip() else text)
 
     def candidate(self, query: Instruction, document: Instruction, origin: Origin) -> Candidate:
         """Raises: as texts does."""
@@ -274,11 +285,21 @@ def _said_otherwise(instruction: Instruction, n: int, seed: int) -> list[Instruc
 
 
 def own(text: str) -> Instruction:
-    """A user's own text, which no family may melt into the first word. Raises: UsageError: it is empty."""
+    """A user's own text, which no family may melt into the first word.
+
+    Raises: UsageError: it is empty, or no Unicode.
+    """
     if not text.strip():
         raise UsageError(
             "a candidate is empty", remedy="as in: --candidate 'Represent the ticket for retrieval: '"
         )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the candidate {text!r} holds half a character: {error.reason}",
+            remedy="write it in UTF-8; no profile could hold it",
+        ) from error
     literal = text if text[-1].isspace() else f"{text} "
     return Instruction(literal=literal, task_sentence=text.strip().rstrip(":;").rstrip())
 
@@ -295,7 +316,7 @@ def read_own(file: Path) -> list[tuple[str, str | None]]:
         ]
     else:
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{file} cannot be read: {error}", remedy="save it as UTF-8") from error
         rows = [(line, None) for line in lines if line.strip()]

@@ -8,30 +8,30 @@ it is said what moved and why, not which is better.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from searchkit.arrays import Float32Matrix, Int64Vector
+from searchkit.arrays import Float32Matrix, Float64Vector, Int64Vector
 from searchkit.collection import recipe
 from searchkit.collection.choosing import named
-from searchkit.embedding.embedder import SIDES, Embedder
+from searchkit.embedding.embedder import Embedder
 from searchkit.embedding.prompts import deaf_sides
 from searchkit.errors import UsageError
 from searchkit.evaluation import moved, spaces
 from searchkit.evaluation.encoding import Encoder, OnProgress
 from searchkit.evaluation.moved import Moved
 from searchkit.evaluation.spaces import Embedded, Stored, Vectors
-from searchkit.evaluation.statistics import mean_interval
+from searchkit.evaluation.statistics import mean_interval, share_interval
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
 from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage
 from searchkit.library.duplicates import placed
-from searchkit.profile import Profile, Side
+from searchkit.profile import SIDES, Profile, Side
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Library
@@ -47,7 +47,8 @@ class Wanted:
 
     profiles: names or files, None for the Collection's own. models: None for the Collection's. queries: None
     to make some from the passages. sample: how many passages are embedded at most; 0 for all. k: how many
-    hits are compared and shown, up to spaces.DEPTH.
+    hits are compared and shown, up to spaces.DEPTH. literal: to a model that takes no Instruction, those of
+    Profiles named here are given all the same, behind its family's own words.
     """
 
     profiles: tuple[str | None, str | None] = (None, None)
@@ -55,6 +56,7 @@ class Wanted:
     queries: Sequence[str] | None = None
     sample: int = SAMPLE
     k: int = 10
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +72,11 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
-    """A mean over queries, with its 95 % interval."""
+    """A mean over queries, with its 95 % interval; None of fewer than two, which tell nothing of others."""
 
     mean: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +84,8 @@ class Difference:
     """Two sides over the same passages.
 
     passages: different texts compared, `of` how many. made: whether the queries were made from the passages,
-    which finds them easily: weak evidence. measures: 'overlap@k', 'rbo', 'kendall' (over the first k of both)
-    and 'same first'. moved: all queries, those whose answers moved most first.
+    which finds them easily: weak evidence. measures: 'overlap@k', 'rbo', 'kendall' (of the hits that both
+    show) and 'same first'. moved: all queries, those whose answers moved most first.
     """
 
     first: Compared
@@ -107,7 +109,8 @@ class _Party:
     instructions: dict[Side, str]
     collection: StoredCollection
     stored: bool
-    forced: bool = False  # its family takes no Instruction, and is given it all the same
+    deaf: bool = False  # its family takes no Instruction, and the Profiles differ
+    forced: bool = False  # and it is given it all the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +136,6 @@ def diff(
             "both sides are the same", remedy="name two profiles, or --model-a and --model-b, to compare"
         )
     first, second = (_party(library, one, wanted, side) for side in (0, 1))
-    if first.forced and second.forced and first.instructions["document"] == second.instructions["document"]:
-        first, second = _as_stored(first), _as_stored(second)
     return _compared(library, first, second, wanted, on_progress)
 
 
@@ -163,9 +164,12 @@ def _party(library: Library, collection: StoredCollection, wanted: Wanted, side:
     if wanted.models[0] != wanted.models[1]:
         name = f"{name} with {embedder.model}" if name else embedder.model
     instructions = {one: embedder.instruction_for(profile, one) for one in SIDES}
-    forced = _is_deaf(embedder, profile)
+    # Where only the models differ, both are read as they were trained; and a side that no Profile was named
+    # for is the Collection as it is.
+    deaf = wanted.profiles[0] != wanted.profiles[1] and _is_deaf(embedder, profile)
+    forced = deaf and wanted.literal and asked is not None
     if forced:
-        instructions = {one: profile.instruction(one).render() for one in SIDES}
+        instructions = {one: text + profile.instruction(one).render() for one, text in instructions.items()}
         for text in instructions.values():
             embedder.check_instruction(text)
     now = {**embedder.fingerprint(), recipe.INSTRUCTION: instructions["document"]}
@@ -176,23 +180,15 @@ def _party(library: Library, collection: StoredCollection, wanted: Wanted, side:
         instructions=instructions,
         collection=collection,
         stored=not recipe.differences(collection.recipe, now),
+        deaf=deaf,
         forced=forced,
     )
 
 
 def _is_deaf(embedder: Embedder, profile: Profile) -> bool:
-    """Whether a model puts no words at all before texts, although the Profile has some."""
-    bare = not any(embedder.family.prompt.template(profile.task, side) for side in SIDES)
+    """Whether a model is given nothing of what the Profile says, although that says something."""
     deaf = len(deaf_sides(embedder.family, profile)) == len(SIDES)
-    return bare and deaf and any(profile.instruction(side).render().strip() for side in SIDES)
-
-
-def _as_stored(party: _Party) -> _Party:
-    """Only what stands before queries is put there by force, where documents are told alike on both sides."""
-    own = {**party.embedder.fingerprint(), recipe.INSTRUCTION: ""}
-    if recipe.differences(party.collection.recipe, own):
-        return party
-    return replace(party, stored=True, instructions={**party.instructions, "document": ""})
+    return deaf and any(profile.instruction(side).render().strip() for side in SIDES)
 
 
 def _own(library: Library, collection: StoredCollection) -> _Party:
@@ -337,14 +333,17 @@ def _measures(found: Sequence[Moved], k: int) -> dict[str, Mean]:
         f"overlap@{k}": [one.overlap for one in found],
         "rbo": [one.rbo for one in found],
         "kendall": [one.kendall for one in found if one.kendall is not None],
-        "same first": [float(one.same_first) for one in found],
     }
-    measures = {}
-    for name, values in columns.items():
-        if values:
-            low, high = mean_interval(np.asarray(values))
-            measures[name] = Mean(mean=float(np.mean(values)), low=low, high=high)
-    return measures
+    same = sum(one.same_first for one in found)
+    measures = {name: _mean(values, mean_interval) for name, values in columns.items() if values}
+    first = _mean([one.same_first for one in found], lambda values: share_interval(same, len(values)))
+    return {**measures, "same first": first}
+
+
+def _mean(values: Sequence[float], interval: Callable[[Float64Vector], tuple[float, float]]) -> Mean:
+    column = np.asarray(values, dtype=np.float64)
+    low, high = interval(column) if len(column) > 1 else (None, None)
+    return Mean(mean=float(column.mean()), low=low, high=high)
 
 
 def _notices(both: tuple[_Party, _Party], passages: _Passages, *, made: bool) -> list[str]:
@@ -360,16 +359,29 @@ def _notices(both: tuple[_Party, _Party], passages: _Passages, *, made: bool) ->
             f"{len(passages.ids[0]):,} of {passages.of:,} passages are compared, drawn at random: they had "
             "to be embedded for this run; --sample 0 takes all"
         )
-    for model in dict.fromkeys(one.embedder.model for one in both if one.forced):
-        notices.append(
-            f"{model} was not trained with instructions and is given none by searchkit: here they stand "
-            "before texts all the same, and a query with it answers otherwise"
-        )
+    notices += _of_deaf(both)
     if first.embedder is second.embedder and first.instructions == second.instructions:
         notices.append(f"{first.embedder.model} is given the same words by both sides: nothing can differ")
     if any(one.profile.chunking != _chunking(one) for one in both):
         notices.append("a profile cuts documents in another way: the passages here are as they are stored")
     return notices
+
+
+def _of_deaf(both: tuple[_Party, _Party]) -> Iterator[str]:
+    for model in dict.fromkeys(one.embedder.model for one in both if one.deaf):
+        deaf = [one for one in both if one.deaf and one.embedder.model == model]
+        forced = [one for one in deaf if one.forced]
+        names = " and ".join(f"'{one.profile.name}'" for one in forced or deaf)
+        if forced:
+            yield (
+                f"{model} was not trained with instructions: those of {names} are put before texts all the "
+                "same, and a query with it answers otherwise"
+            )
+        else:
+            yield (
+                f"{model} takes no instructions: those of {names} change nothing; those of profiles that "
+                "are named are put before texts all the same with --literal"
+            )
 
 
 def _chunking(party: _Party) -> object:

@@ -6,9 +6,11 @@ that puts another Instruction before queries embeds no document again. All of th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from searchkit.profile import Side
 
 BLOCK = 1_024  # texts: what is lost at most when a run is killed
 KEPT_BYTES = 4 << 30  # of blocks; the oldest go first
+PART_S = 3_600  # a block that was begun so long ago is written by nobody any more
 
 OnProgress = Callable[[int, int], None]  # texts embedded or found, of how many
 
@@ -68,15 +71,25 @@ class Encoder:
 
 
 def prune(folder: Path, most_bytes: int = KEPT_BYTES) -> None:
-    """Delete the blocks that were longest not used, until no more than that is left."""
-    files = sorted(
-        ((one.stat().st_mtime, one.stat().st_size, one) for one in folder.glob("*.npy")), reverse=True
-    )
+    """Delete the blocks that were longest not used, until no more than that is left, and halves of blocks.
+
+    Others may do the same at a time, and what cannot be deleted stays: nothing is wrong with more.
+    """
+    files = []
+    for path in folder.glob("*.npy"):
+        with contextlib.suppress(OSError):
+            about = path.stat()
+            files.append((about.st_mtime, about.st_size, path))
     total = 0
-    for _, size, path in files:
+    for _, size, path in sorted(files, reverse=True):
         total += size
         if total > most_bytes:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
+    for path in folder.glob("*.part"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - PART_S:
+                path.unlink()
 
 
 def _name(fingerprint: Mapping[str, str], instruction: str, texts: Sequence[str]) -> str:
@@ -101,14 +114,19 @@ def _read(path: Path, shape: tuple[int, int]) -> Float32Matrix | None:
         return None
     if found.shape != shape or found.dtype != np.float32:
         return None
-    os.utime(path)  # used now: `prune` spares it
+    with contextlib.suppress(OSError):  # pruned meanwhile, or not ours to touch: read it is
+        os.utime(path)  # used now: `prune` spares it
     vectors: Float32Matrix = found
     return vectors
 
 
 def _write(path: Path, vectors: Float32Matrix) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.stem}-{os.getpid()}.part")
-    with part.open("wb") as out:
-        np.save(out, vectors, allow_pickle=False)
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as out:
+            np.save(out, vectors, allow_pickle=False)
+        part.replace(path)
+    except OSError:  # read-only, or full: what is not kept is embedded again, and the figures are the same
+        with contextlib.suppress(OSError):
+            part.unlink()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from searchkit.evaluation.sets import LabelledSet
 
 SEEDS = 10
 BATCH = 500  # texts of a step of mini-batch k-means, as MTEB has it
-PER_LABEL = 16  # labelled texts to learn from, as MTEB has it for Banking77; 8 for most other sets
+PER_LABEL = 16  # labelled texts to learn from, as MTEB has it for Banking77 and most others; some take 32
 ROUNDS = 10  # of drawing them
 STEPS = 100  # of logistic regression at most
 BLOCKS = 10  # of so many, eight that agree are no chance after three comparisons
@@ -100,15 +100,19 @@ def clustered(vectors: Float32Matrix, k: int, seed: int) -> Int64Vector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
-    """Labels of the texts to learn from and of those asked, as the same numbers, and their groups."""
+    """Labels of the texts to learn from and of those asked, as the same numbers, and their groups.
+
+    per_label: texts of each label that are learned from, drawn from those to learn from.
+    """
 
     learned: Int64Vector
     asked: Int64Vector
     learned_groups: Int64Vector
     asked_groups: Int64Vector
+    per_label: int = PER_LABEL
 
     @classmethod
-    def of(cls, train: LabelledSet, test: LabelledSet, column: str) -> Lesson:
+    def of(cls, train: LabelledSet, test: LabelledSet, column: str, per_label: int = PER_LABEL) -> Lesson:
         """Of a labelling of two sets."""
         numbers = numbered([*train.labels[column], *test.labels[column]])
         return cls(
@@ -116,11 +120,13 @@ class Lesson:
             asked=numbers[len(train.texts) :],
             learned_groups=grouping.by_text(train.texts),
             asked_groups=grouping.by_text(test.texts),
+            per_label=per_label,
         )
 
     def part(self, learned: Int64Vector, asked: Int64Vector) -> Lesson:
         """The Lesson of the texts at these places."""
-        return Lesson(
+        return replace(
+            self,
             learned=self.learned[learned],
             asked=self.asked[asked],
             learned_groups=self.learned_groups[learned],
@@ -160,8 +166,8 @@ def measure_classification(
     known, asked = encode(train.texts, "document"), encode(test.texts, "document")
     found = {}
     for column in train.labels:
-        lesson = Lesson.of(train, test, column)
-        guesses = guesses_of(known, asked, lesson, per_label, rounds)
+        lesson = Lesson.of(train, test, column, per_label)
+        guesses = guesses_of(known, asked, lesson, rounds)
         scores = {
             "accuracy": accuracy(lesson, guesses, rounds),
             "f1": float(np.mean([f1_score(lesson.asked, one, average="macro") for one in guesses[:rounds]])),
@@ -172,26 +178,20 @@ def measure_classification(
     return found
 
 
-def guesses_of(
-    known: Float32Matrix,
-    asked: Float32Matrix,
-    lesson: Lesson,
-    per_label: int = PER_LABEL,
-    rounds: int = ROUNDS,
-) -> Numbers:
+def guesses_of(known: Float32Matrix, asked: Float32Matrix, lesson: Lesson, rounds: int = ROUNDS) -> Numbers:
     """(rounds + BLOCK_SEEDS, n) guessed labels: learned from all, then within blocks; -1 without blocks."""
     found = np.full((rounds + BLOCK_SEEDS, len(lesson.asked)), -1, dtype=np.int64)
     for seed in range(rounds):
-        found[seed] = predicted(known, lesson.learned, asked, seed=seed, per_label=per_label)
+        found[seed] = predicted(known, lesson.learned, asked, seed=seed, per_label=lesson.per_label)
     for own, questions in lesson.blocks():
         labels = lesson.learned[own]
-        drawn_anew = int(np.unique(labels, return_counts=True)[1].max()) > per_label
+        drawn_anew = int(np.unique(labels, return_counts=True)[1].max()) > lesson.per_label
         for seed in range(BLOCK_SEEDS):
             if seed and not drawn_anew:  # the same texts give the same regression
                 found[rounds + seed, questions] = found[rounds, questions]
                 continue
             found[rounds + seed, questions] = predicted(
-                known[own], labels, asked[questions], seed=seed, per_label=per_label
+                known[own], labels, asked[questions], seed=seed, per_label=lesson.per_label
             )
     return found
 
@@ -257,7 +257,6 @@ def split(judged: LabelledSet, share: float, seed: int = 0) -> tuple[LabelledSet
 
 def _part(judged: LabelledSet, rows: Sequence[int]) -> LabelledSet:
     return LabelledSet(
-        name=judged.name,
         texts=tuple(judged.texts[row] for row in rows),
         labels={column: tuple(labels[row] for row in rows) for column, labels in judged.labels.items()},
     )

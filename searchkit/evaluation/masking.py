@@ -11,23 +11,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from searchkit.collection import recipe, recovery
 from searchkit.collection.library import Library
+from searchkit.errors import LibraryError
 from searchkit.library import documents as store
 from searchkit.library import twin, vectors
+from searchkit.library.collections import StoredCollection
 from searchkit.library.contents import Content, contents_of
+from searchkit.library.database import Database
 from searchkit.library.words import words as as_indexed
 
 Phrase: TypeAlias = tuple[str, ...]  # words, without case and marks
-OnMasked = Callable[[int, int], None]
+OnDone = Callable[[int, int], None]  # how much is done, of how much
+Read = TypeVar("Read")
 
 TOGETHER = 256  # passages embedded at a time
 _WORD = re.compile(r"\w+")
@@ -41,16 +43,30 @@ def phrase_of(text: str) -> Phrase:
 
 
 @contextmanager
-def copied(library: Library, collection: str) -> Iterator[Library]:
-    """A copy of the Library in a folder for temporary files, with the models that are open; gone afterwards.
+def copied(
+    library: Library,
+    collection: str,
+    read: Callable[[Database, StoredCollection], Read],
+    on_copied: OnDone | None = None,
+) -> Iterator[tuple[Library, Read]]:
+    """A copy of one Collection with the models that are open, gone afterwards; see library/twin.py.
 
-    Raises: LibraryNotWritable: there is no room for it.
+    read: asked first, of the same committed state: what it raises, it raises before anything is copied.
+    Yields: the copy, and what `read` returned. Raises: LibraryNotWritable: there is no room for the copy.
     """
-    # On Windows a snapshot that is mapped cannot be deleted; the system's own cleaning takes it.
-    with tempfile.TemporaryDirectory(prefix="searchkit-", ignore_cleanup_errors=True) as folder:
-        with library.reading(collection) as (db, chosen):
-            twin.copy(db, chosen, Path(folder))
-        yield library.beside(Path(folder))
+    with twin.room(library.folder) as folder:
+        try:
+            with library.reading(collection) as (db, chosen):
+                found = read(db, chosen)
+                twin.copy(db, chosen, folder, on_copied)
+            yield library.beside(folder), found
+        except LibraryError as error:
+            if str(folder) not in error.message:
+                raise
+            raise type(error)(
+                f"the copy that is measured failed, your Library is as it was: {error.message}",
+                remedy=f"see what room there is in {folder.parent}, then run the same command again",
+            ) from error
 
 
 def masked(content: Content, phrases: Set[Phrase]) -> tuple[str, str]:
@@ -75,7 +91,7 @@ def mask(
     library: Library,
     collection: str,
     phrases: Mapping[int, Set[Phrase]],
-    on_masked: OnMasked | None = None,
+    on_masked: OnDone | None = None,
 ) -> None:
     """Take phrases out of Documents, by id, of a copy. What is left empty goes."""
     with library.reading(collection) as (db, chosen):

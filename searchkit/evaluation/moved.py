@@ -12,8 +12,8 @@ import numpy as np
 from searchkit.arrays import Float32Vector, Float64Vector, Int64Vector
 from searchkit.collection.snippet import sentences
 from searchkit.evaluation import spaces
-from searchkit.evaluation.overlap import kendall, overlap, rank_biased_overlap
 from searchkit.evaluation.spaces import Vectors
+from searchkit.evaluation.two_rankings import kendall, overlap, rank_biased_overlap
 from searchkit.library import documents as store
 from searchkit.library.database import Database
 from searchkit.library.documents import StoredPassage
@@ -46,7 +46,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """A query and its answers on both sides. kendall: None where it is not defined."""
+    """A query and its answers on both sides.
+
+    kendall: of the hits that both show: of one side's alone it would say disorder where there is none. None
+    below two.
+    """
 
     query: str
     overlap: float
@@ -90,7 +94,8 @@ class Looking:
         seen = self._seen(union, orders, scores)
         first = tuple(seen[one] for one in orders[0][:k] if one in seen)
         second = tuple(seen[one] for one in orders[1][:k] if one in seen)
-        tau = kendall(*scores)
+        shown_by_both = np.isin(union, orders[0][:k]) & np.isin(union, orders[1][:k])
+        tau = kendall(scores[0][shown_by_both], scores[1][shown_by_both])
         return Moved(
             query=query,
             overlap=overlap(orders[0], orders[1], k),

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from searchkit.arrays import Float32Matrix
-from searchkit.embedding.embedder import SIDES, Embedder, open_embedder
+from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.embedding.hashes import value_sha256
 from searchkit.embedding.sources import DEFAULT_MODEL_ALIASES
 from searchkit.errors import DataInvalid, UsageError, near_names
-from searchkit.profile import Profile, Side
+from searchkit.profile import SIDES, Profile, Side
 
 if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta
@@ -42,6 +42,8 @@ PROFILES: dict[str, str] = {
     "MultilabelClassification": "classification",
     "Regression": "classification",
 }
+# Types whose texts mteb tells apart as queries and documents.
+OF_TWO_SIDES = ("Retrieval", "InstructionRetrieval", "Reranking", "InstructionReranking")
 # A profile's name or file; or literals by "instruction", for both sides, or by "query" and "document".
 Wanted: TypeAlias = str | Mapping[str, str]
 _FORMS = 'expected "PROFILE", {profile = ".."}, {instruction = ".."} or {query = "..", document = ".."}'
@@ -64,7 +66,8 @@ class MtebEncoder:
     trained to read it, which for a model without instructions is nothing.
 
     Raises:
-        UsageError: mteb is not installed, or an instruction takes a quarter of the window or more.
+        UsageError: mteb is not installed; an instruction takes a quarter of the window or more; or a type of
+            task without sides is given two.
         ProfileNotFound: a profile is not there. DataInvalid: the table is not of that form.
     """
 
@@ -93,6 +96,7 @@ class MtebEncoder:
         self._literals = {
             name: _literals(self.embedder, name, wanted) for name, wanted in {**by_type, **table}.items()
         }
+        _require_one_for_texts_without_sides(self._literals, profile)
         self.mteb_model_meta = _meta(self.embedder, self._literals)
 
     def instruction(self, task: str, kind: str, side: Side | None) -> str:
@@ -202,6 +206,21 @@ def _literals(embedder: Embedder, name: str, wanted: Wanted) -> dict[Side, str]:
         return dict.fromkeys(SIDES, "")
     profile = Profile.load(said["profile"])
     return {side: embedder.instruction_for(profile, side) for side in SIDES}
+
+
+def _require_one_for_texts_without_sides(
+    literals: Mapping[str, Mapping[Side, str]], profile: str | None
+) -> None:
+    """Now, and not when hours later a run comes to such a task. Of a task's own name no type is known."""
+    types = [name for name in PROFILES if name not in OF_TWO_SIDES]
+    if not (two := [name for name in types if len(set(literals[name].values())) > 1]):
+        return
+    whose = f"profile '{profile}' has" if profile is not None else "they were given"
+    by_type = "{" + ", ".join(f"'{name}': '{profile or 'PROFILE'}'" for name in OF_TWO_SIDES) + "}"
+    raise UsageError(
+        f"tasks of type {', '.join(two)} have no sides, and {whose} two instructions",
+        remedy=f"name types: instructions={by_type}; others take one, {{'instruction': ...}}",
+    )
 
 
 def _side(named: str) -> Side:

@@ -11,6 +11,8 @@ named, its first row that is found stands for it. Measures as in ranking.py, ove
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,13 +30,23 @@ from searchkit.evaluation.asking import Answer, Way, ask
 from searchkit.evaluation.masking import copied, mask
 from searchkit.evaluation.measured import Measured
 from searchkit.evaluation.questions import Question, fingerprint_of, read_questions
-from searchkit.evaluation.results import Result
+from searchkit.evaluation.results import Damaged, Result, held, key_of, place, write
+from searchkit.evaluation.rows import stem_of
 from searchkit.profile import Profile
 from searchkit.records import Hit
 from searchkit.settings import VERSION
 
 MODES = ("hybrid", "vector", "text")
 MAIN = "ndcg@10"
+MEASURES = (
+    MAIN,
+    "mrr@10",
+    *(f"recall@{k}" for k in (1, 5, 10, 100)),
+    "map",
+    "passage@10",
+    "answered",
+    "refused",
+)
 SELF = "self"
 SAMPLE = pseudo.SAMPLE
 WORST = 10
@@ -53,7 +65,8 @@ class Wanted:
     """How a Collection is measured.
 
     collection: default as for a query. modes: each is measured by itself. profile, model: as for a query.
-    worst: how many of the worst answered questions a Result holds.
+    worst: how many of the worst answered questions a Result holds. out: where Results are written; None:
+    nowhere. again: write over what `out` holds of another measurement.
     """
 
     collection: str | None = None
@@ -61,6 +74,8 @@ class Wanted:
     profile: Profile | str | Path | None = None
     model: str | Path | None = None
     worst: int = WORST
+    out: Path | None = None
+    again: bool = False
 
 
 def evaluate_own(
@@ -78,8 +93,25 @@ def evaluate_own(
     info = library.show(wanted.collection)
     with library.reading(info.name) as (db, collection):
         questions = read_questions(file, db, collection, split)
-    name = file.name.split(".")[0] + (f"-{split}" if split else "")
-    return _each_mode(library, info, questions, (name, JUDGED_BY_PEOPLE), wanted, on_task)
+    named = task_names(file, wanted.modes, split), evidence_of(questions)
+    return _each_mode(library, info, questions, named, wanted, on_task)
+
+
+def task_names(file: Path | None, modes: Sequence[str], split: str | None = None) -> list[str]:
+    """What the Results of each mode are called: by the file, None for --self, and by the mode."""
+    name = SELF if file is None else stem_of(file) + (f"-{split}" if split else "")
+    return [f"{name}/{mode}" for mode in modes]
+
+
+def evidence_of(questions: Sequence[Question]) -> str:
+    """What figures say of the answers to these questions, asked of the Collection as it is."""
+    made = sum(one.kind in pseudo.KINDS for one in questions)
+    if not made:
+        return JUDGED_BY_PEOPLE
+    return (
+        f"weak evidence: {made:,} of {len(questions):,} questions are the collection's own headings, titles "
+        "and the like, asked unmasked: they find themselves; put them in other words, and delete their 'kind'"
+    )
 
 
 def evaluate_itself(
@@ -92,18 +124,36 @@ def evaluate_itself(
 ) -> tuple[list[Result], list[Question]]:
     """Measure a Collection by questions made of its own texts (pseudo.py): weak evidence.
 
-    They are asked of a copy in a folder for temporary files, from which their words are taken out where they
-    stand as heading or title of what they ask for (masking.py).
-    Returns: a Result for each mode, and the questions. Raises: UsageError: its texts give too few.
+    They are asked of a copy, from which their words are taken out where they stand as heading or title of
+    what they ask for (masking.py).
+    Returns: a Result for each mode, and the questions. Raises: UsageError: its texts give too few; as
+    Library.query does: before anything is copied. LibraryNotWritable: there is no room for the copy.
     """
     info = library.show(wanted.collection)
-    with copied(library, info.name) as twin:
-        with twin.reading(info.name) as (db, collection):
-            made = pseudo.questions_of(db, collection, sample, seed)
-        told = None if on_task is None else partial(on_task, "masked passages")
-        mask(twin, info.name, made.phrases, told)
-        found = _each_mode(twin, info, made.questions, (SELF, WEAK), wanted, on_task)
+    _require_usable(library, info, wanted)
+    read = partial(pseudo.questions_of, sample=sample, seed=seed)
+    copying, masking = (
+        None if on_task is None else partial(on_task, doing) for doing in ("copied rows", "masked passages")
+    )
+    with copied(library, info.name, read, copying) as (other, made):
+        mask(other, info.name, made.phrases, masking)
+        found = _each_mode(
+            other, info, made.questions, (task_names(None, wanted.modes), WEAK), wanted, on_task
+        )
     return found, list(made.questions)
+
+
+def _require_usable(library: Library, info: CollectionInfo, wanted: Wanted) -> None:
+    """Open the models and ask once in each mode, so that what is wrong shows before hours of work."""
+    with library.reading(info.name) as (_, collection):
+        pass
+    library.embedder(collection)  # with which masked passages are embedded
+    for mode in wanted.modes:
+        library.query(general_questions()[0].text, **_way(info, mode, wanted).options)
+
+
+def _way(info: CollectionInfo, mode: str, wanted: Wanted) -> Way:
+    return Way(collection=info.name, mode=mode, profile=wanted.profile, model=wanted.model)
 
 
 def general_questions() -> list[Question]:
@@ -116,19 +166,26 @@ def _each_mode(
     library: Library,
     info: CollectionInfo,
     questions: Sequence[Question],
-    named: tuple[str, str],
+    named: tuple[Sequence[str], str],
     wanted: Wanted,
     on_task: OnTask | None,
 ) -> list[Result]:
-    name, evidence = named
+    names, evidence = named
     found = []
-    for mode in wanted.modes:
-        way = Way(collection=info.name, mode=mode, profile=wanted.profile, model=wanted.model)
+    ways = [_way(info, mode, wanted) for mode in wanted.modes]
+    planned = [_about(library, info, way, questions, name) for way, name in zip(ways, names, strict=True)]
+    if wanted.out is not None and not wanted.again:  # before hours of work
+        for one in planned:
+            key = key_of(one["task"], "retrieval", one["fingerprint"], one["instructions"], one["data"])
+            with contextlib.suppress(Damaged):
+                held(place(wanted.out, one["task"]), key)
+    for way, about in zip(ways, planned, strict=True):
+        mode = way.mode
         asked = questions
         general = mode != "text" and all(one.documents for one in questions)
         if general:  # of words alone no relevance is known
             asked = [*questions, *general_questions()]
-        told = None if on_task is None else partial(on_task, mode)
+        told = None if on_task is None else partial(on_task, f"asking, {mode}")
         answers = ask(library, asked, way, told)
         details = {
             "collection": info.name,
@@ -139,19 +196,30 @@ def _each_mode(
         }
         found.append(
             Result(
-                task=name if len(wanted.modes) == 1 else f"{name}/{mode}",
                 measured=measured_of(asked, answers, _counts(info)),
-                model=str(wanted.model or info.model),
-                fingerprint={**info.recipe, "mode": mode},
-                instructions=_instructions(library, way, info, asked[0].text),
-                profile=(loaded(wanted.profile) or info.profile).name,
-                data=fingerprint_of(questions),
                 took_s=round(sum(one.took_ms for one in answers) / 1000, 3),
                 version=VERSION,
                 details=details,
+                **about,
             )
         )
+        if wanted.out is not None:
+            write(found[-1], wanted.out, again=wanted.again)
     return found
+
+
+def _about(
+    library: Library, info: CollectionInfo, way: Way, questions: Sequence[Question], task: str
+) -> dict[str, Any]:
+    """All that a Result says beside what is measured."""
+    return {
+        "task": task,
+        "model": str(way.model or info.model),
+        "fingerprint": {**info.recipe, "mode": way.mode, "collection": info.name},
+        "instructions": _instructions(library, way, info, questions[0].text),
+        "profile": (loaded(way.profile) or info.profile).name,
+        "data": fingerprint_of(questions),
+    }
 
 
 def measured_of(
@@ -176,6 +244,9 @@ def measured_of(
         if known := [one for one in said if one is not None]:
             measures[name] = 100 * float(np.mean(known))
     low, high = statistics.mean_interval(np.asarray(columns[MAIN]))
+    note = ""
+    if math.isnan(low):
+        note = f"{len(rows)} questions are too few for an interval, {statistics.LEAST} the fewest"
     return Measured(
         kind="retrieval",
         main=MAIN,
@@ -189,6 +260,7 @@ def measured_of(
         },
         low=100 * low,
         high=100 * high,
+        notes=(note,) if note else (),
     )
 
 

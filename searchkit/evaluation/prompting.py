@@ -64,8 +64,9 @@ def measure_prompts(
     among them, they are labels: the answer is the one of the highest likelihood, that of its tokens and of
     the two line breaks that end it. Else the model writes, always the likeliest token, up to the line's end.
 
-    Measures: accuracy, the share of answers that are equal without case and punctuation, and ROUGE-L; main is
-    accuracy for labels, ROUGE-L for what is written. `random_accuracy` and `random_rouge_l` are those of as
+    Measures: accuracy and ROUGE-L; main is accuracy for labels, ROUGE-L for what is written. A label is right
+    when it is the expected one, character by character; what is written, when it is equal without case and
+    punctuation (rouge.py). `random_accuracy` and `random_rouge_l` are those of as
     many examples drawn at random, seeded, with all else equal: what the choice of examples is worth is the
     distance to them. Items are questions.
     """
@@ -79,7 +80,8 @@ def measure_prompts(
         nearest = others[top_k(known[others] @ asked[row], shots)]
         for before, chosen in (("", nearest), ("random_", _drawn(others, shots, row))):
             said = _answer(_examples(train, chosen), text, labels, completer)
-            columns[f"{before}accuracy"].append(float(same(said, expected)))
+            right = said == expected if labels else same(said, expected)
+            columns[f"{before}accuracy"].append(float(right))
             columns[f"{before}rouge_l"].append(rouge_l(said, expected))
     main = "accuracy" if labels else "rouge_l"
     low, high = statistics.mean_interval(np.asarray(columns[main]))

@@ -1,9 +1,10 @@
 """Questions to a Collection, each with the Documents that answer it, read from a file.
 
 A row: {question, documents: [name, ...]} or {question, document}; may have `passage` (a text that stands in
-the passage that answers), `heading` (the last one above it), `split`, and `answerable`: false for a question
-that the Collection has no answer to, which names no document. JSONL, CSV or TSV; in a table several documents
-are a JSON list in their cell. Documents are named as Hits name them, by path, or by the end of either.
+the passage that answers), `heading` (the last one above it), `kind` (of question, told apart in what is
+shown; --self writes how it made each), `split`, and `answerable`: false for a question that the Collection
+has no answer to, which names no document. JSONL, CSV or TSV; in a table several documents are a JSON list in
+their cell. Documents are named as Hits name them, by path, or by the end of either.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from searchkit.library.collections import StoredCollection
 from searchkit.library.database import Database
 
 JUDGED = "judged"
-COLUMNS = ("question", "documents", "document", "passage", "heading", "split", "answerable")
+COLUMNS = ("question", "documents", "document", "passage", "heading", "kind", "split", "answerable")
+SEVERAL = ";|\n"  # between what may be several names, written into one
 MISSPELT = 0.8  # likeness to a column's name from which on another one is taken for a slip
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -53,7 +55,8 @@ def read_questions(
     """The questions of a file, or of one split of it, in its order.
 
     Raises: UsageError: the file cannot be read, or has none of that split. DataInvalid: a row breaks the
-    layout, names a document that is not there, or asks what another one asks; the message names the line.
+    layout, names a document or a passage that is not there, or asks what another one asks; the message names
+    the line.
     """
     rows = list(rows_of(file))
     for row in rows:
@@ -63,11 +66,13 @@ def read_questions(
     unique(list(zip(rows, texts, strict=True)), "the question")
     splits = {str(row.fields["split"]) for row in rows if row.fields.get("split") not in (None, "")}
     known: dict[str, tuple[str, frozenset[int]]] = {}
-    found = [
-        _question(row, text, db, collection, known)
+    chosen = [
+        (row, _question(row, text, db, collection, known))
         for row, text in zip(rows, texts, strict=True)
         if split is None or str(row.fields.get("split")) == split
     ]
+    _require_standing(chosen, db)
+    found = [one for _, one in chosen]
     if not found:
         there = f"its splits are: {', '.join(sorted(splits))}" if splits else "no row names a split"
         raise (
@@ -85,9 +90,9 @@ def read_questions(
 def fingerprint_of(questions: Sequence[Question]) -> str:
     """SHA-256 of what is asked and what answers it, so that results of the same questions can be compared.
 
-    Not of the documents' texts, which change while the questions stay; nor of questions without an answer.
+    Not of the documents' texts, which change while the questions stay.
     """
-    parts = [[one.text, sorted(one.names), one.kind] for one in questions if one.documents]
+    parts = [[one.text, sorted(one.names), one.kind, one.passage, one.heading] for one in questions]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -114,7 +119,7 @@ def _question(
     if not _answerable(row):
         if asked:
             raise row.wrong("it is said to have no answer, and names documents", "leave out one of the two")
-        return Question(text=text)
+        return Question(text=text, kind=_optional(row, "kind") or JUDGED)
     if not asked:
         raise row.wrong(
             "it names no document",
@@ -135,19 +140,79 @@ def _question(
         names=tuple(meant.values()),
         passage=_optional(row, "passage"),
         heading=_optional(row, "heading"),
+        kind=_optional(row, "kind") or JUDGED,
     )
+
+
+def names(question: Question, heading: str, text: str) -> bool:
+    """Whether a question names the passage of this heading and text: blanks and case do not matter."""
+    last = heading.rsplit(" > ", 1)[-1]
+    return _plain(question.passage) in _plain(text) and (
+        not question.heading or _plain(question.heading) in (_plain(last), _plain(heading))
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _require_standing(chosen: Sequence[tuple[Row, Question]], db: Database) -> None:
+    """Raises: DataInvalid: no passage of the documents is the one that is named; it would never be found."""
+    for row, one in chosen:
+        if not (one.passage or one.heading):
+            continue
+        # (document, heading, text, where it begins and ends) in their order
+        stored = db.rows_among(
+            """SELECT p.document_id, p.heading, t.text, p.start, p."end" FROM passages p
+               JOIN texts t USING (text_id) WHERE p.document_id IN ({}) ORDER BY p.document_id, p.position""",
+            sorted(frozenset[int]().union(*one.documents)),
+        )
+        if any(names(one, heading, text) for _, heading, text, *_ in stored):
+            continue
+        where = ", ".join(one.names)
+        if not one.passage or not any(_plain(one.passage) in _plain(text) for _, _, text, *_ in stored):
+            whole = bool(one.passage) and _plain(one.passage) in _plain(_joined(stored))
+            what = "passage" if one.passage else "heading"
+            raise row.wrong(
+                f"the {what} stands in no passage of {where}" + (", but across two of them" if whole else ""),
+                "name the part that stands in one of them: see them with: searchkit query"
+                if whole
+                else f"expected a {what} as it stands in the document; or leave '{what}' out",
+            )
+        above = dict.fromkeys(h for _, h, text, *_ in stored if _plain(one.passage) in _plain(text))
+        raise row.wrong(
+            f"the passage stands in {where}, and not under the heading {one.heading!r}",
+            f"it stands under: {', '.join(map(repr, above))}",
+        )
+
+
+def _joined(stored: Sequence[tuple[Any, ...]]) -> str:
+    """Passages one after the other, what two of them share once."""
+    parts, document, ended = [], None, 0
+    for here, _, text, start, end in stored:
+        parts.append(text[max(0, ended - start) :] if here == document else text)
+        document, ended = here, end
+    return " ".join(parts)
 
 
 def _meant(row: Row, name: str, db: Database, collection: StoredCollection) -> tuple[str, frozenset[int]]:
     try:
         found = documents_meant(db, collection, name)
     except UsageError as error:
-        raise row.wrong(error.message, error.remedy) from error
+        several = any(mark in name for mark in SEVERAL)
+        listed = 'several documents are a JSON list: ["a.md", "b.md"]'
+        raise row.wrong(error.message, listed if several else error.remedy) from error
     shown = found[0].name if len(found) == 1 else found[0].file
     return shown, frozenset(one.document_id for one in found)
 
 
 def _text(row: Row) -> str:
+    if row.fields.get("question") is None:
+        there = ", ".join(map(repr, row.fields)) or "no fields"
+        raise row.wrong(
+            f"there is no 'question'; the row has {there}",
+            'expected {"question": "...", "documents": ["name", ...]}',
+        )
     text = row.text("question")
     try:
         return checked_query(text)

@@ -8,7 +8,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from searchkit.evaluation import own_report, paper, statistics
+from searchkit.evaluation import own_report, paper
 from searchkit.evaluation.paper import Published
 from searchkit.evaluation.results import Result
 
@@ -33,6 +33,7 @@ img {{ max-width: 100%; background: #fff; border-radius: 4px }}
 <table><tr>{head}</tr>
 {rows}
 </table>
+{notes}
 {sources}
 {more}
 </html>
@@ -90,10 +91,13 @@ def _page(found: Sequence[Result], drawn: bytes, against: Sequence[Published | N
     return _PAGE.format(
         title="What was measured",
         about=html.escape(f"Model: {models}"),
-        alt=html.escape(", ".join(f"{one.task} {one.main:.2f}" for one in found)),
+        alt=html.escape(", ".join(f"{one.task} {one.measured.score}" for one in found)),
         picture=base64.b64encode(drawn).decode("ascii"),
         head="".join(f"<th>{name}</th>" for name in names),
         rows="\n".join(_row(one, _figures(other, theirs)) for one, other in zip(found, beside, strict=True)),
+        notes="\n".join(
+            f"<p>{html.escape(f'{one.task}: {note}')}</p>" for one in found for note in one.measured.notes
+        ),
         more=own_report.section(found),
         sources="" if against is None else f"<p>{html.escape(paper.sources())}</p>",
     )
@@ -105,20 +109,18 @@ def _figures(published: Published | None, columns: Sequence[str]) -> list[str]:
 
 def _row(one: Result, theirs: Sequence[str]) -> str:
     measured = one.measured
-    others = ", ".join(
-        f"{name} {value:.2f}" for name, value in measured.measures.items() if name != measured.main
-    )
     counts = ", ".join(f"{count:,} {what}" for what, count in measured.counts.items())
     instructions = "<br>".join(
         f"{side}: <code>{html.escape(repr(text))}</code>" for side, text in one.instructions.items() if text
     )
     cells = [html.escape(one.task), measured.kind, measured.main]
-    interval = statistics.said(measured.low, measured.high)
     return (
         "<tr>"
         + "".join(f"<td>{cell}</td>" for cell in cells)
-        + f'<td class="number">{one.main:.2f}</td><td>{interval}</td>'
+        + f'<td class="number">{measured.score}</td><td>{measured.interval}</td>'
         + "".join(f'<td class="number">{figure}</td>' for figure in theirs)
-        + "".join(f"<td>{cell}</td>" for cell in (html.escape(others), counts, instructions or "none"))
+        + "".join(
+            f"<td>{cell}</td>" for cell in (html.escape(measured.others), counts, instructions or "none")
+        )
         + "</tr>"
     )

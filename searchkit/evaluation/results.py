@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -16,7 +17,7 @@ import numpy as np
 from searchkit.arrays import Int64Vector
 from searchkit.errors import DataInvalid, UsageError
 from searchkit.evaluation import grouping, statistics
-from searchkit.evaluation.measured import Measured
+from searchkit.evaluation.measured import Kind, Measured
 from searchkit.evaluation.similarity import MEASURES
 from searchkit.evaluation.statistics import Evidence
 
@@ -43,8 +44,7 @@ class Result:
     @property
     def key(self) -> str:
         """Equal keys: the same measurement, which need not be made again."""
-        parts = [self.task, self.measured.kind, dict(self.fingerprint), dict(self.instructions), self.data]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        return key_of(self.task, self.measured.kind, self.fingerprint, self.instructions, self.data)
 
     @property
     def main(self) -> float:
@@ -73,33 +73,107 @@ class Difference:
         return self.second - self.first
 
 
-def write(result: Result, folder: Path) -> Path:
-    """Write a Result into a folder, by its Task's name. Returns: the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.task.replace('/', '.')}.json"
+class Damaged(DataInvalid):
+    """A file was cut off, or is no text: what it held cannot be known, and may be measured again."""
+
+
+def key_of(
+    task: str, kind: Kind, fingerprint: Mapping[str, str], instructions: Mapping[str, str], data: str
+) -> str:
+    """Result.key, known before anything is measured."""
+    parts = [task, kind, dict(fingerprint), dict(instructions), data]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def place(folder: Path, task: str) -> Path:
+    """The file in which a folder keeps the Result of a Task."""
+    return folder / f"{task.replace('/', '.')}.json"
+
+
+def held(path: Path, key: str) -> Result | None:
+    """The Result that a file keeps; None if there is no file.
+
+    Raises: Damaged. UsageError: it is of another measurement than this key, which would be written over.
+    """
+    if not path.exists():
+        return None
+    found = read(path)
+    if found.key != key:
+        raise UsageError(
+            f"{path} holds another measurement: other texts, model or instructions",
+            remedy="name another folder, or write over it with --again",
+        )
+    return found
+
+
+def write(result: Result, folder: Path, *, again: bool = False) -> Path:
+    """Write a Result into a folder, by its Task's name. Returns: the file.
+
+    Raises: UsageError: that file holds another measurement, and `again` does not say that it may go; or it
+    cannot be written.
+    """
+    path = place(folder, result.task)
+    if not again:
+        with contextlib.suppress(Damaged):
+            held(path, result.key)
     part = path.with_name(f"{path.name}-{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as out:
-        json.dump(asdict(result), out, ensure_ascii=False)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as out:
+            json.dump(without_nan(asdict(result)), out, ensure_ascii=False, allow_nan=False)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", remedy="name another folder"
+        ) from error
     return path
 
 
 def read(path: Path) -> Result:
-    """Read a Result. Raises: DataInvalid: the file holds none, or one of a newer searchkit."""
+    """Read a Result. Raises: Damaged. DataInvalid: the file holds none, or one of a newer searchkit."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    except ValueError as error:
+        raise Damaged(f"{path} is damaged, it holds no result of searchkit eval: {error}") from error
+    try:
         if table["format"] != FORMAT:
             raise DataInvalid(f"{path} is of format {table['format']}, this searchkit reads {FORMAT}")
-        measured = Measured(**table.pop("measured"))
+        measured = _measured(table.pop("measured"))
         return Result(
             measured=measured, **{one.name: table[one.name] for one in fields(Result) if one.name in table}
         )
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataInvalid(f"{path} holds no result of searchkit eval: {error!r}") from error
+
+
+def _measured(table: Mapping[str, Any]) -> Measured:
+    """As it was before JSON, which knows neither nan nor tuples."""
+    found = Measured(**table)
+    return replace(
+        found,
+        measures={name: _number(value) for name, value in found.measures.items()},
+        items={name: [_number(value) for value in column] for name, column in found.items.items()},
+        low=_number(found.low),
+        high=_number(found.high),
+        notes=tuple(found.notes),
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def without_nan(value: Any) -> Any:
+    """The same with None, JSON's null, in place of what is not defined."""
+    if isinstance(value, Mapping):
+        return {name: without_nan(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_all(path: Path) -> dict[str, Result]:
@@ -109,6 +183,26 @@ def read_all(path: Path) -> dict[str, Result]:
     if not found:
         raise UsageError(f"{path} holds no results", remedy="make some with: searchkit eval SET --out FOLDER")
     return found
+
+
+def comparable(
+    first: Mapping[str, Result], second: Mapping[str, Result]
+) -> tuple[dict[str, Result], dict[str, Result], list[str]]:
+    """What `compare` can compare of both, and a line on each Task that it cannot."""
+    left_out = [f"'{task}' is only in the first" for task in first if task not in second]
+    left_out += [f"'{task}' is only in the second" for task in second if task not in first]
+    both = []
+    for task in first:
+        if task in second and _of_the_same(first[task], second[task]):
+            both.append(task)
+        elif task in second:
+            left_out.append(f"'{task}' is of different texts or kinds of task")
+    return {task: first[task] for task in both}, {task: second[task] for task in both}, left_out
+
+
+def _of_the_same(first: Result, second: Result) -> bool:
+    one, other = first.measured, second.measured
+    return first.data == second.data and one.kind == other.kind and _length(one) == _length(other)
 
 
 def compare(first: Mapping[str, Result], second: Mapping[str, Result]) -> list[Difference]:
@@ -130,7 +224,7 @@ def compare(first: Mapping[str, Result], second: Mapping[str, Result]) -> list[D
 
 def _difference(first: Result, second: Result, comparisons: int) -> Difference:
     one, other = first.measured, second.measured
-    if first.data != second.data or one.kind != other.kind or _length(one) != _length(other):
+    if not _of_the_same(first, second):
         raise UsageError(
             f"the results of '{first.task}' are of different texts or kinds of task",
             remedy="evaluate both on the same files",
@@ -175,16 +269,17 @@ def _length(one: Measured) -> int:
 
 def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
     """The stable JSON form, without the items; what is not defined is null."""
-    return [
+    rows = [
         {
             "task": one.task,
             "kind": one.measured.kind,
             "main": one.measured.main,
-            "score": statistics.known(one.main),
-            "low": statistics.known(one.measured.low),
-            "high": statistics.known(one.measured.high),
-            "measures": {name: statistics.known(value) for name, value in one.measured.measures.items()},
+            "score": one.main,
+            "low": one.measured.low,
+            "high": one.measured.high,
+            "measures": dict(one.measured.measures),
             "counts": dict(one.measured.counts),
+            "notes": list(one.measured.notes),
             "model": one.model,
             "instructions": dict(one.instructions),
             "profile": one.profile,
@@ -194,14 +289,4 @@ def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
         }
         for one in results
     ]
-
-
-def plain_differences(found: Sequence[Difference]) -> list[dict[str, Any]]:
-    """The stable JSON form of a comparison; what is not defined is null."""
-    return [
-        {
-            name: statistics.known(value) if isinstance(value, float) else value
-            for name, value in {**asdict(one), "difference": one.difference}.items()
-        }
-        for one in found
-    ]
+    return [without_nan(row) for row in rows]

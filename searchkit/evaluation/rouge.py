@@ -7,6 +7,9 @@ import unicodedata
 from collections.abc import Sequence
 
 _WORD = re.compile(r"\w+")
+# An answer's words: a minus before a number changes it, and what ends C++, C# or A- makes it another word.
+_OF_ANSWER = re.compile(r"(?:(?<!\w)-\.?(?=\d))?\w+(?:[+#]+|-+(?!\w))?")
+_MINUS = "\u2212"
 
 
 def rouge_l(said: str, expected: str) -> float:
@@ -25,14 +28,19 @@ def rouge_l(said: str, expected: str) -> float:
 def same(said: str, expected: str) -> bool:
     """Whether two answers are equal without case, punctuation and what blanks they have.
 
-    An answer without words, such as '+', is compared as it is.
+    A minus before a number counts, and so do +, # and - at the end of a word. An answer without words, such
+    as '+', is compared as it is.
     """
-    one, other = _words(said), _words(expected)
+    one, other = (_OF_ANSWER.findall(_plain(text).replace(_MINUS, "-")) for text in (said, expected))
     return one == other if one or other else said.strip() == expected.strip()
 
 
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
 def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return _WORD.findall(_plain(text))
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:

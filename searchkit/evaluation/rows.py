@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from searchkit.errors import DataInvalid, UsageError, near_names
 
 SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
 SHOWN = 60  # characters of a value in a message
+LONGEST_CELL = 2**31 - 1  # characters; the standard library's 131,072 is less than many a document has
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Row:
         found = self.value(*names)
         try:
             number = float(found) if not isinstance(found, bool) else None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # JSON's integers have no end
             number = None
         if number is None or number != number or abs(number) == float("inf"):
             raise self.wrong(f"'{names[0]}' is {_short(found)}, expected a number")
@@ -69,15 +71,20 @@ class Row:
             raise self.wrong(f"'{names[0]}' is {_short(found)}, expected a name or a whole number")
         return str(found)
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts of which none is empty."""
+    def texts(self, name: str, least: int = 0) -> tuple[str, ...]:
+        """A list of so many texts or more, of which none is empty."""
         found = self.value(name)
-        if not isinstance(found, list) or not found:
+        if not isinstance(found, list) or len(found) < least:
             raise self.wrong(f"'{name}' is {_short(found)}, expected a list of texts")
         for one in found:
             if not isinstance(one, str) or not one.strip():
                 raise self.wrong(f"'{name}' holds {_short(one)}, expected texts that are not empty")
         return tuple(found)
+
+
+def stem_of(file: Path) -> str:
+    """A file's name without its ending, '.gz' before it: 'questions.v2' of 'questions.v2.jsonl.gz'."""
+    return Path(file.name.removesuffix(".gz")).stem
 
 
 def rows_of(file: Path) -> Iterator[Row]:
@@ -91,14 +98,16 @@ def rows_of(file: Path) -> Iterator[Row]:
             f"{file} is no file of rows", remedy=f"expected one of {', '.join(SUFFIXES)}, or .gz"
         )
     try:
-        with _opened(file) as lines:
-            if name.endswith((".csv", ".tsv")):
-                yield from _table(file, lines, "\t" if name.endswith(".tsv") else ",")
-            else:
-                yield from _objects(file, lines)
-    except UnicodeDecodeError as error:
-        raise DataInvalid(f"{file} is no UTF-8: {error.reason}", remedy="save it as UTF-8") from error
-    except (OSError, EOFError) as error:
+        try:
+            with _opened(file) as lines:
+                if name.endswith((".csv", ".tsv")):
+                    yield from _table(file, lines, "\t" if name.endswith(".tsv") else ",")
+                else:
+                    yield from _objects(file, lines)
+        except UnicodeDecodeError as error:
+            where = f"{file}, line {_not_utf8(file)}"
+            raise DataInvalid(f"{where}: no UTF-8: {error.reason}", remedy="save it as UTF-8") from error
+    except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error
 
 
@@ -109,6 +118,20 @@ def unique(rows: Sequence[tuple[Row, str]], what: str) -> None:
         if name in seen:
             raise row.wrong(f"{what} {name!r} is already in line {seen[name]}", "give each its own")
         seen[name] = row.line
+
+
+def _not_utf8(file: Path) -> int:
+    """The first line that is none; who decodes in blocks cannot tell."""
+    opened = gzip.open if file.name.endswith(".gz") else open
+    before = 0
+    with opened(file, "rb") as lines:
+        for line in lines:
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                break
+            before += 1
+    return before + 1
 
 
 def _opened(file: Path) -> io.TextIOBase:
@@ -123,7 +146,7 @@ def _objects(file: Path, lines: io.TextIOBase) -> Iterator[Row]:
             continue
         try:
             fields = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataInvalid(f"{file}, line {number}: no JSON: {error}") from error
         if not isinstance(fields, dict):
             raise DataInvalid(f"{file}, line {number}: {_short(fields)} is no JSON object")
@@ -132,6 +155,7 @@ def _objects(file: Path, lines: io.TextIOBase) -> Iterator[Row]:
 
 def _table(file: Path, lines: io.TextIOBase, between: str) -> Iterator[Row]:
     # TSV of the field has no quotes: a lone " there is a character like any other.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))  # of the process; others only raise it
     reader = (
         csv.reader(lines, delimiter=between, quoting=csv.QUOTE_NONE)
         if between == "\t"

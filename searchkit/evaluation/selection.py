@@ -84,10 +84,15 @@ class Selection:
 
 
 def select(
-    trial: Trial, candidates: Sequence[Texts], plan: Plan, on_tried: OnTried | None = None
+    trial: Trial,
+    candidates: Sequence[Texts],
+    plan: Plan,
+    on_tried: OnTried | None = None,
+    own: Sequence[int] = (),
 ) -> Selection:
     """Choose among Candidates, of which the first is the present Instruction.
 
+    own: places of those that a user wants to know of: the best of them goes on in any case.
     Raises: UsageError: there are too few items, or nothing but the present Instruction.
     """
     if len(candidates) < 2:
@@ -111,6 +116,8 @@ def select(
         order = sorted(alive, key=lambda one: -scores[one] if np.isfinite(scores[one]) else np.inf)
         keep = steps[turn + 1][0] if turn + 1 < len(steps) else min(plan.confirmed, len(order))
         alive = order[:keep]
+        if own and not set(own) & set(alive):
+            alive += [one for one in order if one in own][:1]
         rounds.append(Round(items=items, scores=scores, kept=tuple(alive)))
     before = count(trial.observe(candidates[0], final))
     found = [
@@ -248,5 +255,5 @@ class _Counter:
     def __call__(self, found: Tried) -> Tried:
         self._done += 1
         if self._tell is not None:
-            self._tell(self._done, self._total)
+            self._tell(min(self._done, self._total), self._total)  # one of a user's own comes on top
         return found

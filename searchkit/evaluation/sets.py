@@ -6,7 +6,7 @@ Layouts, by folder or by file (.gz, too):
                     qrels/*.tsv (query-id, corpus-id, score): BEIR's (github.com/beir-cellar/beir)
     reranking       {query, positive: [..], negative: [..]} as MTEB's
     pairs           {a, b, label}, label 0 or 1
-    groups          {text, group}: texts of one group are duplicates
+    groups          {title?, text, group}: a retrieval set, too; each text asks for the others of its group
     sts             {a, b, score}
     labelled        {text, and one or more columns of labels}, title put before the text
     judgement       {hyp, refs: [..], human_score}
@@ -15,13 +15,14 @@ Layouts, by folder or by file (.gz, too):
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from searchkit.errors import DataInvalid, UsageError
-from searchkit.evaluation.rows import Row, rows_of, unique
+from searchkit.evaluation.rows import Row, rows_of, stem_of, unique
 
 Made = TypeVar("Made")
 
@@ -30,7 +31,6 @@ Made = TypeVar("Made")
 class RetrievalSet:
     """Texts by id, and per query what its judged documents are worth; only judged queries."""
 
-    name: str
     documents: Mapping[str, str]
     queries: Mapping[str, str]
     judgements: Mapping[str, Mapping[str, float]]
@@ -47,28 +47,25 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RerankingSet:
-    """Queries with candidates to put in order."""
+    """Queries with candidates to put in order. left_out: how many had candidates of one kind only."""
 
-    name: str
     queries: tuple[Candidates, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSet:
-    """Pairs of texts. worth: 0 or 1 (duplicates), or any number (similarity), by `graded`."""
+    """Pairs of texts. worth: 0 or 1 (duplicates), or any number (similarity)."""
 
-    name: str
     first: tuple[str, ...]
     second: tuple[str, ...]
     worth: tuple[float, ...]
-    graded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledSet:
     """Texts with labels, under one or more labellings by name."""
 
-    name: str
     texts: tuple[str, ...]
     labels: Mapping[str, tuple[str, ...]]
 
@@ -77,7 +74,6 @@ class LabelledSet:
 class JudgementSet:
     """Generated texts, the references of each, and what people gave them."""
 
-    name: str
     generated: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
     scores: tuple[float, ...]
@@ -87,50 +83,85 @@ class JudgementSet:
 class PromptSet:
     """Texts and what is to be answered to each."""
 
-    name: str
     texts: tuple[str, ...]
     answers: tuple[str, ...]
 
 
 def read_retrieval(folder: Path, split: str | None = None) -> RetrievalSet:
-    """A folder in BEIR's layout. split: only queries whose row says so, or qrels/SPLIT.tsv.
+    """A folder in BEIR's layout. split: only queries whose row says so, or qrels/SPLIT.tsv, or both.
 
-    Raises: UsageError: a file is missing, or the split holds nothing. DataInvalid: a duplicate id, an empty
-    text, a judgement of what is not there.
+    Judged queries without a relevant document stay, and score 0: as trec_eval has it, and MTEB.
+
+    Raises: UsageError: a file is missing, nothing there has splits, or the split holds nothing. DataInvalid:
+    a duplicate id, an empty text, a judgement of what is not there.
     """
-    documents = _by_id(_required(folder, "corpus"))
-    rows = [(row, row.name("_id", "id")) for row in rows_of(_required(folder, "queries"))]
+    corpus, asked, qrels = retrieval_files(folder, split)
+    documents = _by_id(corpus)
+    rows = [(row, row.name("_id", "id")) for row in rows_of(asked)]
     unique(rows, "the query id")
     in_rows = any("split" in row.fields for row, _ in rows)
+    if split is not None and not in_rows and qrels.stem != split:
+        raise UsageError(
+            f"{folder} has no split '{split}'",
+            remedy=f"leave it out to measure all; or name it in the queries, or in a qrels/{split}.tsv",
+        )
     wanted = [
         (row, name) for row, name in rows if split is None or not in_rows or row.fields.get("split") == split
     ]
     queries = {name: row.text("text") for row, name in wanted}
-    judgements = _judgements(
-        _qrels(folder, None if in_rows else split), documents, {name for _, name in rows}
-    )
+    judgements = _judgements(qrels, documents, {name for _, name in rows})
     judged = {name: judgements[name] for name in queries if name in judgements}
-    if not judged:
+    if not any(worth > 0 for one in judged.values() for worth in one.values()):
         there = sorted({str(row.fields["split"]) for row, _ in rows if "split" in row.fields})
         raise UsageError(
             f"{folder} has no judged query" + (f" of split '{split}'" if split else ""),
             remedy=f"splits of its queries: {', '.join(there)}" if there else "see its qrels and queries",
         )
     return RetrievalSet(
-        name=folder.name,
         documents=documents,
         queries={name: queries[name] for name in judged},
         judgements=judged,
     )
 
 
+def retrieval_files(folder: Path, split: str | None = None) -> tuple[Path, Path, Path]:
+    """Corpus, queries and judgements of a folder in BEIR's layout. Raises: UsageError: one is missing."""
+    return _required(folder, "corpus"), _required(folder, "queries"), _qrels(folder, split)
+
+
+def read_groups(file: Path) -> RetrievalSet:
+    """Rows {title?, text, group}: every text is a document; those that are not alone in their group ask, too.
+
+    A protocol of ours, for texts that say the same: relevant are the other members of the group. Ids are
+    places in the file; a query is its own document, which retrieval leaves out.
+    """
+    rows = _some(file, list(rows_of(file)))
+    documents = {str(place): titled(row) for place, row in enumerate(rows)}
+    members: dict[str, list[str]] = {}
+    for place, row in enumerate(rows):
+        members.setdefault(row.name("group"), []).append(str(place))
+    judgements = {
+        one: {other: 1.0 for other in group if other != one} for group in members.values() for one in group
+    }
+    judgements = {one: others for one, others in judgements.items() if others}
+    if not judgements:
+        raise DataInvalid(f"{file}: no two rows are of one 'group'")
+    return RetrievalSet(
+        documents=documents, queries={one: documents[one] for one in judgements}, judgements=judgements
+    )
+
+
 def read_reranking(file: Path) -> RerankingSet:
-    """Rows {query, positive, negative}."""
+    """Rows {query, positive, negative}; those of which one side is empty are left out, as MTEB does."""
+    rows = _some(file, list(rows_of(file)))
     made = []
-    for row in rows_of(file):
-        positive, negative = row.texts("positive"), row.texts("negative")
-        made.append(Candidates(query=row.text("query"), texts=positive + negative, relevant=len(positive)))
-    return RerankingSet(name=named(file), queries=tuple(_some(file, made)))
+    for row in rows:
+        query, positive, negative = row.text("query"), row.texts("positive"), row.texts("negative")
+        if positive and negative:
+            made.append(Candidates(query=query, texts=positive + negative, relevant=len(positive)))
+    if not made:
+        raise DataInvalid(f"{file}: no row has both a positive and a negative, so that no order is better")
+    return RerankingSet(queries=tuple(made), left_out=len(rows) - len(made))
 
 
 def read_pairs(file: Path) -> PairSet:
@@ -142,7 +173,7 @@ def read_pairs(file: Path) -> PairSet:
             raise row.wrong(f"'label' is {one:g}, expected 0 or 1")
     if len(set(worth)) < 2:
         raise DataInvalid(f"{file}: every label is {worth[0]:g}, expected some of 0 and some of 1")
-    return _pairs(file, rows, worth, graded=False)
+    return _pairs(file, rows, worth)
 
 
 def read_scored(file: Path) -> PairSet:
@@ -151,7 +182,7 @@ def read_scored(file: Path) -> PairSet:
     worth = [row.number("score") for row in rows]
     if len(set(worth)) < 2:
         raise DataInvalid(f"{file}: every score is {worth[0]:g}; what does not differ cannot correlate")
-    return _pairs(file, rows, worth, graded=True)
+    return _pairs(file, rows, worth)
 
 
 def read_labelled(file: Path, columns: Sequence[str]) -> LabelledSet:
@@ -161,20 +192,19 @@ def read_labelled(file: Path, columns: Sequence[str]) -> LabelledSet:
     for column, values in labels.items():
         if len(set(values)) < 2:
             raise DataInvalid(f"{file}: every '{column}' is {values[0]!r}, expected two or more labels")
-    return LabelledSet(name=named(file), texts=tuple(map(titled, rows)), labels=labels)
+    return LabelledSet(texts=tuple(map(titled, rows)), labels=labels)
 
 
 def read_judgement(file: Path) -> JudgementSet:
     """Rows {hyp, refs, human_score}."""
     rows = _some(file, list(rows_of(file)))
-    references = tuple(row.texts("refs") for row in rows)
+    references = tuple(row.texts("refs", least=1) for row in rows)
     scores = tuple(row.number("human_score") for row in rows)
     if len(set(scores)) < 2:
         raise DataInvalid(
             f"{file}: every human_score is {scores[0]:g}; what does not differ cannot correlate"
         )
     return JudgementSet(
-        name=named(file),
         generated=tuple(row.text("hyp") for row in rows),
         references=references,
         scores=scores,
@@ -185,7 +215,6 @@ def read_prompts(file: Path) -> PromptSet:
     """Rows {text, answer}: annotated examples, or questions."""
     rows = _some(file, list(rows_of(file)))
     return PromptSet(
-        name=named(file),
         texts=tuple(row.text("text") for row in rows),
         answers=tuple(row.name("answer") for row in rows),
     )
@@ -202,15 +231,18 @@ def titled(row: Row) -> str:
     return " ".join(part.strip() for part in parts) if parts else row.text("text")
 
 
-def named(file: Path) -> str:
-    """What a set in a file is called: its folder, where the file's own name says nothing."""
-    stem = file.name.split(".")[0]
-    return file.absolute().parent.name if stem in ("data", "pairs", "texts", "test") else stem
+def named(path: Path) -> str:
+    """What a set is called: by its folder, or by its file where the name of that says something."""
+    whole = Path(os.path.abspath(path))  # of '.' and '..', too; links are called as they are named
+    if path.is_dir():
+        return whole.name
+    stem = stem_of(whole)
+    return whole.parent.name if stem in ("data", "pairs", "texts", "test") else stem
 
 
-def _pairs(file: Path, rows: Sequence[Row], worth: Sequence[float], *, graded: bool) -> PairSet:
+def _pairs(file: Path, rows: Sequence[Row], worth: Sequence[float]) -> PairSet:
     first, second = (tuple(row.text(side) for row in rows) for side in ("a", "b"))
-    return PairSet(name=named(file), first=first, second=second, worth=tuple(worth), graded=graded)
+    return PairSet(first=first, second=second, worth=tuple(worth))
 
 
 def _by_id(file: Path) -> dict[str, str]:
@@ -229,14 +261,17 @@ def _judgements(file: Path, documents: Mapping[str, str], queries: set[str]) -> 
             raise row.wrong(f"there is no document {document!r}")
         if document in found.setdefault(query, {}):
             raise row.wrong(f"document {document!r} is judged twice for query {query!r}")
-        found[query][document] = row.number("score")
-    return {query: judged for query, judged in found.items() if any(worth > 0 for worth in judged.values())}
+        worth = row.number("score")
+        if not worth.is_integer():
+            raise row.wrong(f"'score' is {worth:g}, expected a whole number: 0, or 1 and more for relevant")
+        found[query][document] = worth
+    return found
 
 
 def _qrels(folder: Path, split: str | None) -> Path:
-    if (folder / "qrels.tsv").exists():
-        return folder / "qrels.tsv"
     there = sorted((folder / "qrels").glob("*.tsv"))
+    if (folder / "qrels.tsv").exists() and not any(one.stem == split for one in there):
+        return folder / "qrels.tsv"
     chosen = [one for one in there if one.stem == (split or "test")] or (there if len(there) == 1 else [])
     if not chosen:
         raise UsageError(

@@ -29,6 +29,7 @@ from searchkit.evaluation.grouping import Drawing, renumbered
 ROUNDS = 2_000
 TOGETHER = 4_000_000  # numbers drawn at a time: 32 MB
 CONFIDENCE = 0.95
+Z = 1.959964  # of the normal distribution at that confidence
 LEAST = 6  # groups: of five that all got worse, chance does as much in two of 2 ** 5 cases, p > 0.05
 LEAST_JOINT = 20  # groups for a difference of joint measures: draws of fewer hardly show how it scatters
 LEAST_BLOCKS = 5
@@ -65,6 +66,15 @@ def mean_interval(
     if len(sums) < LEAST:
         return math.nan, math.nan
     return _percentiles(_resampled_means(sums, sizes, rounds, seed), len(sums), confidence)
+
+
+def share_interval(hits: int, items: int) -> tuple[float, float]:
+    """Interval of a share of n >= 1 items (Wilson 1927): where all are alike, resampling makes none."""
+    share, z2 = hits / items, Z * Z
+    middle = share + z2 / (2 * items)
+    half = Z * math.sqrt(share * (1 - share) / items + z2 / (4 * items * items))
+    low, high = (middle - half) / (1 + z2 / items), (middle + half) / (1 + z2 / items)
+    return (low if hits else 0.0), (high if hits < items else 1.0)  # not a hair beyond
 
 
 def joint_interval(
@@ -194,11 +204,6 @@ def said(low: float | None, high: float | None, form: str = ".2f") -> str:
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "too few"
     return f"{low:{form}} to {high:{form}}"
-
-
-def known(value: float) -> float | None:
-    """A figure for JSON, which has no nan: None where it is not defined."""
-    return value if math.isfinite(value) else None
 
 
 def _together(comparisons: int) -> float:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from searchkit.arrays import Float32Matrix, Float64Vector, Int64Vector, top_k
 from searchkit.errors import UsageError
-from searchkit.evaluation import grouping, labelled, ranking, sets, similarity, tasks
+from searchkit.evaluation import grouping, labelled, ranking, retrieval, sets, similarity, tasks
 from searchkit.evaluation.candidates import Texts
 from searchkit.evaluation.labelled import Lesson
 from searchkit.evaluation.measured import Kind
@@ -73,9 +73,10 @@ def trials_of(task: Task, embed: Embed) -> list[Trial]:
     Raises: UsageError, DataInvalid: the set cannot be read, or is of a kind that has no Instructions to try.
     """
     if task.kind == "retrieval":
-        return [of_retrieval(sets.read_retrieval(task.path, task.split), embed, task.name)]
+        return [of_retrieval(tasks.to_search(task), embed, task.name)]
     if task.kind == "classification":
-        return of_classification(*tasks.to_learn_and_to_ask(task), embed, tasks.result_names(task))
+        names = tasks.result_names(task)
+        return of_classification(*tasks.to_learn_and_to_ask(task), embed, names, task.per_label)
     file = tasks.file_of(task.path, task.split)
     if task.kind == "clustering":
         return of_clustering(sets.read_labelled(file, task.labels), embed, tasks.result_names(task))
@@ -83,7 +84,7 @@ def trials_of(task: Task, embed: Embed) -> list[Trial]:
         return [of_reranking(sets.read_reranking(file), embed, task.name)]
     if task.kind in ("pairs", "sts"):
         read = sets.read_pairs if task.kind == "pairs" else sets.read_scored
-        return [of_pairs(read(file), embed, task.name)]
+        return [of_pairs(read(file), embed, task.name, task.kind)]
     if task.kind == "judgement":
         return [of_judgement(sets.read_judgement(file), embed, task.name)]
     raise UsageError(f"instructions cannot be tried on tasks of kind '{task.kind}'")
@@ -104,7 +105,8 @@ def of_retrieval(judged: sets.RetrievalSet, embed: Embed, name: str) -> Trial:
             scores = asked[start : start + TOGETHER] @ held.T
             for at, one in enumerate(scores, start=start):
                 query = queries[rows[at]]
-                order = [names[column] for column in top_k(one, 11) if names[column] != query]
+                left_out = retrieval.itself(judged, query)
+                order = [names[column] for column in top_k(one, 11) if names[column] != left_out]
                 found[at] = ranking.ndcg(*ranking.gains(order[:10], judged.judgements[query]), 10)
         return found[None, :]
 
@@ -124,19 +126,16 @@ def of_reranking(judged: sets.RerankingSet, embed: Embed, name: str) -> Trial:
         found = []
         for vector, row in zip(asked, rows, strict=True):
             one = judged.queries[row]
-            worth = (np.arange(len(one.texts)) < one.relevant).astype(np.float64)
             scores = held[ends[row] - len(one.texts) : ends[row]] @ vector
-            ranked = worth[np.argsort(-scores, kind="stable")].tolist()
-            found.append(ranking.average_precision(ranked, worth.tolist()))
+            found.append(retrieval.of_candidates(scores, one.relevant)["map"])
         return np.asarray(found)[None, :]
 
     groups = grouping.by_text([one.query for one in judged.queries])
     return _of_means(name, "reranking", "map", groups, observe)
 
 
-def of_pairs(judged: sets.PairSet, embed: Embed, name: str) -> Trial:
+def of_pairs(judged: sets.PairSet, embed: Embed, name: str, kind: Kind) -> Trial:
     """Items are pairs, in groups of those that share a text; average precision, or Spearman's correlation."""
-    kind: Kind = "sts" if judged.graded else "pairs"
 
     def observe(texts: Texts, rows: Int64Vector) -> Observed:
         first = embed([judged.first[row] for row in rows], texts["query"])
@@ -196,12 +195,16 @@ def _clusters_of(
 
 
 def of_classification(
-    train: sets.LabelledSet, test: sets.LabelledSet, embed: Embed, names: Sequence[str]
+    train: sets.LabelledSet,
+    test: sets.LabelledSet,
+    embed: Embed,
+    names: Sequence[str],
+    per_label: int = labelled.PER_LABEL,
 ) -> list[Trial]:
     """Items are texts of the test part, learned are those of the other; accuracy. Observed are guesses."""
     known = _kept(embed, list(train.texts))
     return [
-        _guesses_of(name, test.texts, Lesson.of(train, test, column), known, embed)
+        _guesses_of(name, test.texts, Lesson.of(train, test, column, per_label), known, embed)
         for name, column in zip(names, train.labels, strict=True)
     ]
 

@@ -20,6 +20,7 @@ from searchkit.evaluation import candidates as making
 from searchkit.evaluation import grouping, statistics
 from searchkit.evaluation.candidates import Candidate, Changed, Renderer, Texts
 from searchkit.evaluation.measured import Kind
+from searchkit.evaluation.results import without_nan
 from searchkit.evaluation.selection import Plan, compared
 from searchkit.evaluation.tasks import Task
 from searchkit.evaluation.trial import Observed, Trial, trials_of
@@ -31,16 +32,16 @@ OnProgress = Callable[[str, int, int], None]  # what is done, so much of it, of 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Varying:
     """Under which Instructions sets are measured.
 
-    profile: name or file, for Tasks that name none; None for the first Instruction that the grammar makes.
-    changed: the sides that change. vectors: where vectors are kept between runs. plan: how is resampled.
+    profile: for Tasks that name none; None for the first Instruction that the grammar makes.
+    changed: the sides that change. kept: where vectors are kept between runs. plan: how is resampled.
     """
 
-    profile: str | None = None
+    profile: Profile | None = None
     changed: Changed | None = None
-    vectors: Path | None = None
+    kept: Path | None = None
     plan: Plan = field(default_factory=Plan)
 
 
@@ -77,7 +78,7 @@ class Variation:
 def robustness(
     embedder: Embedder,
     tasks: Sequence[Task],
-    wanted: Wanted,
+    wanted: Varying,
     k: int = 5,
     on_progress: OnProgress | None = None,
 ) -> list[Variation]:
@@ -86,7 +87,7 @@ def robustness(
     changed: by default the query side of asymmetric tasks, so that documents are embedded once.
     Raises: UsageError: no paraphrase is known, or an Instruction is too long. DataInvalid.
     """
-    found = []
+    prepared = []
     for task in tasks:
         profile, renderer = _opened(embedder, task, wanted)
         changed = _sides(task.kind, wanted.changed or "query")
@@ -101,19 +102,19 @@ def robustness(
                 remedy="word it as the template does: Represent the ... for ...: ",
             )
         named = {f"paraphrase {turn}" if turn else AS_IT_IS: one for turn, one in enumerate(pool)}
-        found += _varied(embedder, task, named, (renderer.trained, changed), wanted, on_progress)
-    return found
+        prepared.append(_Prepared(task, named, renderer.trained, changed))
+    return [one for each in prepared for one in _varied(embedder, each, wanted, on_progress)]
 
 
 def ablate(
-    embedder: Embedder, tasks: Sequence[Task], wanted: Wanted, on_progress: OnProgress | None = None
+    embedder: Embedder, tasks: Sequence[Task], wanted: Varying, on_progress: OnProgress | None = None
 ) -> list[Variation]:
     """Measure sets under no Instruction, a tag, a simple and a detailed Instruction.
 
     changed: by default both sides, so that 'none' is none; documents are embedded under each.
     Raises: UsageError: an Instruction is too long. DataInvalid.
     """
-    found = []
+    prepared = []
     for task in tasks:
         profile, renderer = _opened(embedder, task, wanted)
         changed = _sides(task.kind, wanted.changed or "both")
@@ -129,30 +130,28 @@ def ablate(
             "detailed": renderer.candidate(*detailed, "profile"),
         }
         pool = dict(zip(named, _pool(list(named.values()), changed), strict=True))
-        found += _varied(embedder, task, pool, (renderer.trained, changed), wanted, on_progress)
-    return found
+        prepared.append(_Prepared(task, pool, renderer.trained, changed))
+    return [one for each in prepared for one in _varied(embedder, each, wanted, on_progress)]
 
 
 def plain(found: Sequence[Variation]) -> list[dict[str, Any]]:
     """The stable JSON form; what is not defined, or items are too few to tell, is null."""
-    return [
-        {
-            **_known(asdict(one)),
-            "levels": [_known(asdict(level)) for level in one.levels],
-        }
-        for one in found
-    ]
+    return [dict(without_nan(asdict(one))) for one in found]
 
 
-def _known(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: statistics.known(value) if isinstance(value, float) else value for name, value in table.items()
-    }
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A set with its Instructions: all are looked at before the first is measured."""
+
+    task: Task
+    named: Mapping[str, Candidate]
+    trained: bool
+    changed: Changed
 
 
-def _opened(embedder: Embedder, task: Task, wanted: Wanted) -> tuple[Profile | None, Renderer]:
-    name = task.profile or wanted.profile
-    return Profile.load(name) if name else None, Renderer(embedder, making.task_of(task.kind))
+def _opened(embedder: Embedder, task: Task, wanted: Varying) -> tuple[Profile | None, Renderer]:
+    profile = Profile.load(task.profile) if task.profile else wanted.profile
+    return profile, Renderer(embedder, making.task_of(task.kind))
 
 
 def _sides(kind: Kind, asked: Changed) -> Changed:
@@ -173,15 +172,11 @@ def _simple(detailed: Instruction, otherwise: Instruction) -> Instruction:
 
 
 def _varied(
-    embedder: Embedder,
-    task: Task,
-    named: Mapping[str, Candidate],
-    facts: tuple[bool, Changed],
-    wanted: Wanted,
-    on_progress: OnProgress | None,
+    embedder: Embedder, prepared: _Prepared, wanted: Varying, on_progress: OnProgress | None
 ) -> list[Variation]:
     made = []
-    for trial in trials_of(task, embedding(embedder, wanted.vectors, on_progress)):
+    named = prepared.named
+    for trial in trials_of(prepared.task, embedding(embedder, wanted.kept, on_progress)):
         rows = trial.rows
         if (why := trial.undefined(rows)) is not None:
             raise UsageError(f"{trial.main} of '{trial.name}' is not defined: {why}")
@@ -191,12 +186,11 @@ def _varied(
             if on_progress is not None:
                 on_progress(f"{trial.name}: instructions", done, len(named))
         levels, gap, gap_p = _levels(trial, named, observed, wanted.plan)
-        trained, changed = facts
         made.append(
             Variation(
-                task=trial.name, kind=trial.kind, main=trial.main, model=embedder.model, trained=trained,
-                changed=changed, items=trial.items, levels=levels, gap=gap, gap_p=gap_p,
-                warning=grouping.lopsided(trial.groups),
+                task=trial.name, kind=trial.kind, main=trial.main, model=embedder.model,
+                trained=prepared.trained, changed=prepared.changed, items=trial.items, levels=levels, gap=gap,
+                gap_p=gap_p, warning=grouping.lopsided(trial.groups),
             )
         )  # fmt: skip
     return made

@@ -48,6 +48,30 @@ def test_json_holds_every_query(indexed):
     assert all(len(one["first"]) == len(one["second"]) == 1 for one in found["moved"])
 
 
+def test_of_one_query_no_interval_is_made_up(indexed, tmp_path):
+    searchkit, other, _ = indexed
+    asked = write(tmp_path / "one.txt", "a new laptop\n")
+    arguments = ("diff", other, "-c", "company-docs", "--queries", asked)
+    out = searchkit(*arguments)[1]
+    assert "over 1 query, 2 passages" in out and " to " not in out.split("a new laptop")[0]
+    found = json.loads(searchkit(*arguments, "--json")[1])
+    assert {(mean["low"], mean["high"]) for mean in found["measures"].values()} == {(None, None)}
+
+
+def test_what_did_not_move_is_not_shown(indexed, tmp_path):
+    searchkit, _, asked = indexed
+    same = PROFILE.split("[query]")[0] + "[query]\nliteral = 'company-docs: '\n"
+    both = [write(tmp_path / f"{name}.toml", same) for name in ("one", "two")]
+    code, out, err = searchkit("diff", *both, "-c", "company-docs", "--queries", asked)
+    assert code == 0 and "nothing can differ" in err and "cosine A" not in out
+
+
+def test_literal_is_an_option(indexed):
+    searchkit, other, asked = indexed
+    arguments = (other, "-c", "company-docs", "--queries", asked)
+    assert searchkit("diff", *arguments, "--literal") == searchkit("diff", *arguments)  # its model takes them
+
+
 def test_two_collections(indexed, docs):
     searchkit, other, asked = indexed
     searchkit("index", docs, "-c", "other", "--profile", other)

@@ -7,7 +7,7 @@ def test_warnings_alone_end_with_0(searchkit, docs):
     searchkit("index", docs)
     code, out, err = searchkit("doctor")
     assert (code, err) == (0, "")
-    assert "collection company-docs" in out and "warn  family" in out and "ok    canaries" in out
+    assert "collection company-docs" in out and "warn     family" in out and "ok       canaries" in out
     assert (
         "expected: a model of a family" in out and "helps: see how it is read: searchkit models show" in out
     )
@@ -18,7 +18,7 @@ def test_a_failure_ends_with_1_and_says_what_helps(searchkit, docs, library_fold
     for path in library_folder.glob("*.snapshot"):
         path.unlink()
     code, out, _ = searchkit("doctor", "-c", "company-docs")
-    assert code == 1 and "fail  snapshot" in out and "helps: searchkit rebuild company-docs" in out
+    assert code == 1 and "fail     snapshot" in out and "helps: searchkit rebuild company-docs" in out
 
 
 def test_json_is_for_monitors(searchkit, docs, library_folder):

@@ -30,6 +30,12 @@ def many(tmp_path):
     return tmp_path / "many"
 
 
+@pytest.fixture
+def held(tmp_path):
+    """A file: while it is there, an index run that is told of it waits after two commits."""
+    return write(tmp_path / "held", "")
+
+
 def wait_for_passages(library_folder, least):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -41,8 +47,8 @@ def wait_for_passages(library_folder, least):
 
 
 @pytest.mark.slow
-def test_ctrl_c_exits_with_130_and_loses_nothing(process, many, library_folder):
-    running = process("index", many, "--library", library_folder, env={"SLOW_S": "0.5"})
+def test_ctrl_c_exits_with_130_and_loses_nothing(process, many, library_folder, held):
+    running = process("index", many, "--library", library_folder, env={"WAIT_WHILE": held})
     committed = wait_for_passages(library_folder, 16)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=30)
@@ -62,10 +68,10 @@ def children_of(pid):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks ps in the Linux way")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_is_stopped_leaves_no_process(process, many, library_folder, ending):
+def test_a_run_that_is_stopped_leaves_no_process(process, many, library_folder, held, ending):
     """Ctrl-C in a terminal reaches the whole group; the other signals reach the one process only."""
-    slow = {"SLOW_S": "0.5", "AHEAD": "1"}
-    running = process("index", many, "--library", library_folder, env=slow, start_new_session=True)
+    ahead = {"WAIT_WHILE": held, "AHEAD": "1"}
+    running = process("index", many, "--library", library_folder, env=ahead, start_new_session=True)
     wait_for_passages(library_folder, 16)
     children = children_of(running.pid)
     assert children
@@ -81,18 +87,19 @@ def test_a_run_that_is_stopped_leaves_no_process(process, many, library_folder, 
 
 
 @pytest.mark.slow
-def test_two_index_runs_at_once_wait_for_each_other(process, many, library_folder):
-    first = process("index", many, "--library", library_folder, env={"SLOW_S": "0.2"})
+def test_two_index_runs_at_once_wait_for_each_other(process, many, library_folder, held):
+    first = process("index", many, "--library", library_folder, env={"WAIT_WHILE": held})
     wait_for_passages(library_folder, 16)
     second = process("index", many, "--library", library_folder, "--json", "--wait", "60")
-    out, err = second.communicate(timeout=60)
-    assert first.wait(timeout=60) == 0
-    assert f"process {first.pid}" in err and json.loads(out)["unchanged"] == 200
+    assert f"process {first.pid}" in second.stderr.readline()
+    held.unlink()
+    out, _ = second.communicate(timeout=60)
+    assert first.wait(timeout=60) == 0 and json.loads(out)["unchanged"] == 200
 
 
 @pytest.mark.slow
-def test_an_impatient_second_writer_is_told_who_holds_the_library(process, many, library_folder):
-    first = process("index", many, "--library", library_folder, env={"SLOW_S": "0.2"})
+def test_an_impatient_second_writer_is_told_who_holds_the_library(process, many, library_folder, held):
+    first = process("index", many, "--library", library_folder, env={"WAIT_WHILE": held})
     wait_for_passages(library_folder, 16)
     second = process("index", many, "--library", library_folder, "--wait", "0")
     _, err = second.communicate(timeout=60)
@@ -100,8 +107,8 @@ def test_an_impatient_second_writer_is_told_who_holds_the_library(process, many,
 
 
 @pytest.mark.slow
-def test_a_query_during_an_index_run_sees_what_is_committed(process, many, library_folder):
-    running = process("index", many, "--library", library_folder, env={"SLOW_S": "0.2"})
+def test_a_query_during_an_index_run_sees_what_is_committed(process, many, library_folder, held):
+    running = process("index", many, "--library", library_folder, env={"WAIT_WHILE": held})
     wait_for_passages(library_folder, 16)
     out, err = process(
         "query", "rule number 3 speaks of item 21", "--library", library_folder, "--json"

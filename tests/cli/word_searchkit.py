@@ -1,11 +1,12 @@
 """The command line with the word embedder for a model.
 
-$SLOW_S makes every batch take that long, $SLOW_QUERY_S every query; $AHEAD makes other processes read,
-however little there is.
+$SLOW_S makes every batch take that long, $SLOW_QUERY_S every query; after two batches it waits as long as
+the file $WAIT_WHILE is there; $AHEAD makes other processes read, however little there is.
 """
 
 import os
 import time
+from pathlib import Path
 
 from searchkit.cli.main import main
 from searchkit.collection import extraction, index_pipeline
@@ -14,6 +15,8 @@ from tests.fakes import WordEmbedder
 
 
 class SlowEmbedder(WordEmbedder):
+    batches = 0
+
     def embed(self, texts, instruction=""):
         if (wait_s := float(os.environ.get("SLOW_QUERY_S", "0"))) and len(texts) == 1:
             print("asked", flush=True)
@@ -22,6 +25,9 @@ class SlowEmbedder(WordEmbedder):
 
     def embed_counted(self, texts, instruction=""):
         time.sleep(float(os.environ.get("SLOW_S", "0")))
+        self.batches += 1
+        while self.batches > 2 and (wait_while := os.environ.get("WAIT_WHILE")) and Path(wait_while).exists():
+            time.sleep(0.01)
         made = super().embed_counted(texts, instruction)
         self.texts.clear()  # nobody asks here, and large files are weighed
         return made

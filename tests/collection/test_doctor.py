@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import namedtuple
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ from searchkit.collection import doctor, forgetting, recovery
 from searchkit.collection.checks import OF_MODEL
 from searchkit.collection.doctor import examine
 from searchkit.collection.library import Library
-from searchkit.errors import CollectionNotFound, ModelNotFound
+from searchkit.errors import CollectionNotFound, LibraryDamaged, ModelNotFound
 from searchkit.library.database import FILE_NAME, Database
+from searchkit.profile import Instruction, Profile
+from searchkit.settings import DEFAULT_MODEL
 from searchkit.vector_index.protocol import Neighbours
 from tests.collection.conftest import write
-from tests.fakes import WordEmbedder
+from tests.fakes import DIM, WordEmbedder
 
 
 class Quiet(WordEmbedder):
@@ -121,7 +124,8 @@ def test_a_model_that_is_gone_fails_its_checks_and_the_others_go_on(library_fold
         raise ModelNotFound(f"no model '{model}'", remedy="put it back")
 
     report = examine(Library(library_folder, open_model=gone))
-    assert wrong(report) == dict.fromkeys(OF_MODEL, "fail")
+    assert wrong(report) == {**dict.fromkeys(OF_MODEL, "skipped"), "model": "fail"}
+    assert by_name(report)["batch"].found == "not checked: the model cannot be opened"
     model = by_name(report)["model"]
     assert "no model" in model.found and "searchkit index SOURCE -c company-docs --model DIR" in model.remedy
 
@@ -132,11 +136,11 @@ def test_a_model_that_breaks_while_it_embeds_fails_that_check_only(indexed):
             raise RuntimeError("graph exploded")
 
     report = indexed(Broken())
-    assert wrong(report) == {"canaries": "fail", "batch": "fail"}
+    assert wrong(report) == {"canaries": "fail", "batch": "skipped"}
     assert "RuntimeError: graph exploded" in by_name(report)["canaries"].found
 
 
-def test_words_put_before_texts_are_compared_with_those_that_were(indexed):
+def test_words_put_before_texts_are_compared_with_those_that_were(indexed, library_folder, docs):
     class Reworded(Quiet):
         side = "document"
 
@@ -148,7 +152,13 @@ def test_words_put_before_texts_are_compared_with_those_that_were(indexed):
     assert found.status == "fail" and "now: " in found.found and "now: " not in found.expected
     embedder.side = "query"
     found = by_name(indexed(embedder))["instructions"]
-    assert found.status == "warn" and found.remedy.endswith("searchkit index -c company-docs")
+    assert found.status == "warn" and found.remedy.endswith(
+        f"searchkit index SOURCE -c company-docs --model {DEFAULT_MODEL}"
+    )
+    library = Library(library_folder, open_model=lambda model: embedder)
+    assert library.index([docs], collection="company-docs", model=DEFAULT_MODEL).unchanged == 3
+    assert by_name(indexed(embedder))["instructions"].status == "ok"
+    assert library.query("laptop").relevant is not None
 
 
 def test_what_is_to_be_said_of_a_model_is_a_warning(library, docs):
@@ -157,17 +167,21 @@ def test_what_is_to_be_said_of_a_model_is_a_warning(library, docs):
     assert by_name(examine(library))["family"].found == "notice for company-docs"
 
 
-def test_ignored_instructions_are_a_warning(indexed):
+def test_instructions_of_ones_own_that_are_ignored_are_a_warning(indexed, library_folder, docs):
     from searchkit.embedding.families import families
 
     embedder = Quiet()
+    own = replace(Profile.load("company-docs"), name="mine", query=Instruction(literal="Find: "))
+    Library(library_folder, open_model=lambda model: Quiet()).index([docs], profile=own)
     embedder.family = families()["plain"]
-    found = by_name(indexed(embedder))["ignored"]
+    found = by_name(indexed(embedder, "mine"))["ignored"]
     assert found.status == "warn" and "takes no Instruction" in found.found
+    shipped = by_name(indexed(embedder, "company-docs"))["ignored"]  # nobody wrote them to be read
+    assert shipped.status == "ok" and shipped.found == found.found.replace("mine", "company-docs")
     embedder.family = families()["bge-en"]  # its own sentence before queries, by training
-    assert by_name(indexed(embedder))["ignored"].status == "warn"
+    assert by_name(indexed(embedder, "mine"))["ignored"].status == "warn"
     embedder.family = families()["qwen3-embedding"]  # deaf on the document side only
-    assert by_name(indexed(embedder))["ignored"].status == "ok"
+    assert by_name(indexed(embedder, "mine"))["ignored"].status == "ok"
 
 
 def test_a_snapshot_that_is_gone_fails_and_the_model_is_still_tried(indexed, library_folder):
@@ -176,6 +190,58 @@ def test_a_snapshot_that_is_gone_fails_and_the_model_is_still_tried(indexed, lib
     report = indexed()
     assert wrong(report) == {"stored": "fail", "snapshot": "fail"}
     assert by_name(report)["snapshot"].remedy == "searchkit rebuild company-docs"
+
+
+@pytest.mark.parametrize("next_one", ["whole", "damaged", "gone"])
+def test_beside_a_process_that_publishes_no_alarm_is_raised(indexed, library_folder, monkeypatch, next_one):
+    """The file of the state that is read is deleted meanwhile: that of the next state is looked at."""
+    plain, meanwhile = recovery.problems, []
+
+    def slow(db, collection):
+        if not meanwhile:
+            library = Library(library_folder, open_model=lambda model: Quiet())
+            if next_one == "gone":
+                meanwhile.append(library.remove("company-docs"))
+                return []
+            meanwhile.append(library.rebuild())
+            if next_one == "damaged":
+                (library_folder / library.show().snapshot.file).write_bytes(b"")
+        return plain(db, collection)
+
+    monkeypatch.setattr(recovery, "problems", slow)
+    found = by_name(indexed())["snapshot"]
+    assert meanwhile and found.status == ("fail" if next_one == "damaged" else "ok")
+
+
+def test_canaries_that_cannot_be_read_cost_no_other_check_of_the_model(indexed, monkeypatch):
+    def unreadable(db, passages):
+        raise LibraryDamaged("no such page", remedy="index again")
+
+    monkeypatch.setattr(doctor.store, "passages", unreadable)
+    report = indexed()
+    assert wrong(report) == {"canaries": "fail", "batch": "skipped"}
+    assert by_name(report)["canaries"].found == "could not be checked: no such page"
+    assert set(OF_MODEL) <= set(by_name(report))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_vectors_that_are_no_numbers_are_said_to_be_so(indexed, library_folder, rows):
+    nothing = np.full(DIM, np.nan, dtype=np.float32).tobytes()
+    with Database.write(library_folder) as db, db.transaction() as tx:
+        tx.run("UPDATE vectors SET vector = ? WHERE text_id <= ?", (nothing, rows))
+    found = by_name(indexed())
+    assert found["stored"].status == found["canaries"].status == found["snapshot"].status == "fail"
+    assert found["stored"].found.startswith(f"{rows} vectors are not of length 1")
+    assert "searchkit index FOLDER" in found["snapshot"].remedy
+    assert not any("Error" in check.found for check in found.values())
+
+
+def test_a_collection_that_notes_no_name_of_its_model_is_told_without_one(indexed, library_folder):
+    with Database.write(library_folder) as db, db.transaction() as tx:
+        tx.run("UPDATE collections SET model = ''")
+    report = indexed(Quiet(weights="words-2"))
+    assert by_name(report)["recipe"].remedy.startswith("put back the model it was indexed with; or ")
+    assert not any("''" in check.remedy for check in report.checks)
 
 
 class Forgetful:

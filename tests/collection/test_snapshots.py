@@ -309,6 +309,23 @@ def test_a_snapshot_that_queries_cannot_use_is_made_anew(library, items, library
     assert library.show().snapshot.file != before.file and library.verify() == []
 
 
+def test_verify_sorts_no_texts(library, items, library_folder, monkeypatch):
+    """What SQLite sorts, or tells apart, it may write to a temporary file."""
+    library.index([items])
+    asked = []
+    plain = Database.scan
+
+    def noted(db, sql, given=()):
+        asked.append(sql)
+        return plain(db, sql, given)
+
+    monkeypatch.setattr(Database, "scan", noted)
+    assert library.verify() == []
+    with Database.read(library_folder) as db:
+        (sql,) = [sql for sql in asked if "context" in sql and "passages" in sql]
+        assert not any("TEMP B-TREE" in row[3] for row in db.rows(f"EXPLAIN QUERY PLAN {sql}", (1,)))
+
+
 def test_verify_beside_a_rebuild_raises_no_alarm(library, items, library_folder, monkeypatch):
     """It has seen the old state for minutes; the file of that state is gone, the next one is whole."""
     library.index([items])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 from searchkit.collection.library import Library
@@ -36,13 +35,9 @@ def watch(kill_at: int) -> None:
     Database.rows = rows
 
 
-def main() -> None:
-    library, kill_at = Path(sys.argv[1]), int(sys.argv[2])
-    watch(kill_at)
-    print("started", flush=True)
-    Library(library, open_model=lambda model: WordEmbedder()).forget(NAME)
-    print(next(victim.steps) - 1, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def main(arguments: list[str]) -> int:
+    """Forget. arguments: the Library, the step to die at. Returns: how many steps it took."""
+    library, kill_at = arguments
+    watch(int(kill_at))
+    Library(Path(library), open_model=lambda model: WordEmbedder()).forget(NAME)
+    return next(victim.steps) - 1

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from searchkit.collection.library import Library
+from tests.crash import forget_victim
 from tests.crash.forget_victim import NAME
+from tests.crash.victims import FORKS, WITHOUT, victims
 from tests.fakes import WordEmbedder
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.skipif(not FORKS, reason=WITHOUT)]
 
-ROOT = Path(__file__).parents[2]
 RANDOM_KILLS = 12
 SENTENCES = [
     f"Wintersteiner number {number} of Quellengasse told anecdote {number * 7919} of Zwetschgenknoedel."
     for number in range(400)
 ]
-TRACES = [b"wintersteiner", b"quellengasse", b"zwetschgenknoedel", *(s.lower().encode() for s in SENTENCES)]
+TRACES = [b"wintersteiner", b"quellengasse", b"zwetschgenknoedel"]  # each sentence holds all of them
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory):
+def start():
+    with victims(forget_victim) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory, start):
     """A library with a document of some hundred passages among others, and what an unbroken run does."""
     folder = tmp_path_factory.mktemp("forget")
     docs, before = folder / "docs", folder / "before"
@@ -36,36 +41,29 @@ def scene(tmp_path_factory):
     for number in range(300):
         (docs / f"{number:03}.md").write_text(f"# Item {number}\n\nItem {number} costs {number * 3}.\n")
     open_library(before).index([docs])
-    assert all(trace in held_by(before) for trace in TRACES[:3])
-    shutil.copytree(before, folder / "unbroken")
-    started = time.perf_counter()
-    steps = run(folder / "unbroken")
-    took = time.perf_counter() - started
-    assert not [trace for trace in TRACES if trace in held_by(folder / "unbroken")]
-    return {"folder": folder, "docs": docs, "before": before, "steps": steps, "took": took}
+    assert traces_in(before) == TRACES
+    for library in (folder / "loading", folder / "unbroken"):  # the first one also loads what they need
+        shutil.copytree(before, library)
+        started = time.perf_counter()
+        steps = start(library, 0).wait()
+        took = time.perf_counter() - started
+    assert not traces_in(folder / "unbroken")
+    return {"start": start, "folder": folder, "before": before, "steps": steps, "took": took}
 
 
 def open_library(folder: Path) -> Library:
     return Library(folder, open_model=lambda model: WordEmbedder())
 
 
-def held_by(library: Path) -> bytes:
-    """All bytes of a library, the note of who writes among them."""
-    return b"".join(path.read_bytes() for path in library.iterdir()).lower()
+def traces_in(library: Path) -> list[bytes]:
+    """What is found in the bytes of a library, the note of who writes among them."""
+    held = b"".join(path.read_bytes() for path in library.iterdir()).lower()
+    return [trace for trace in TRACES if trace in held]
 
 
-def start(library: Path, kill_at: int = 0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.crash.forget_victim", str(library), str(kill_at)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "started\n"
-    return process
-
-
-def run(library: Path, kill_at: int = 0) -> int:
-    """Run the victim to its end. Returns: how many steps it took; 0 when it was killed."""
-    with start(library, kill_at) as process:
-        out, _ = process.communicate()
-    return int(out) if out else 0
+def run(scene, library: Path, kill_at: int = 0) -> int | None:
+    """Run a victim to its end. Returns: how many steps it took; None where it was killed."""
+    return scene["start"](library, kill_at).wait()
 
 
 def begun(library: Path) -> bool:
@@ -74,7 +72,7 @@ def begun(library: Path) -> bool:
 
 
 def require_clean(library: Path) -> None:
-    assert not [trace for trace in TRACES if trace in held_by(library)]
+    assert not traces_in(library)
     assert open_library(library).verify() == []
     assert open_library(library).query("item 7 costs").hits
 
@@ -89,7 +87,7 @@ def test_killed_at_every_step_it_is_finished_by_the_next_that_writes(scene, fini
     for kill_at in range(1, scene["steps"] + 1):
         library = scene["folder"] / f"{finish}-{kill_at}"
         shutil.copytree(scene["before"], library)
-        assert run(library, kill_at) == 0, f"step {kill_at} did not kill"
+        assert run(scene, library, kill_at) is None, f"step {kill_at} did not kill"
         if begun(library):
             if finish == "forget":
                 open_library(library).forget()
@@ -109,10 +107,9 @@ def test_until_then_verify_says_so(scene):
     for kill_at in range(1, scene["steps"] + 1, 4):
         library = scene["folder"] / f"verify-{kill_at}"
         shutil.copytree(scene["before"], library)
-        run(library, kill_at)
-        traces = [trace for trace in TRACES if trace in held_by(library)]
+        assert run(scene, library, kill_at) is None
         said += (pending := "searchkit forget" in " ".join(open_library(library).verify()))
-        assert pending or not begun(library) or not traces
+        assert pending or not begun(library) or not traces_in(library)
         shutil.rmtree(library)
     assert said > 3
 
@@ -123,10 +120,10 @@ def test_killed_at_random_moments_and_asked_again_it_completes(scene):
     while landed < RANDOM_KILLS:
         library = scene["folder"] / "random"
         shutil.copytree(scene["before"], library)
-        with start(library) as process:
-            time.sleep(dice.uniform(0, scene["took"]))
-            landed += process.poll() is None
-            process.kill()
+        running = scene["start"](library, 0)
+        time.sleep(dice.uniform(0, scene["took"]))
+        running.kill()
+        landed += running.wait() is None
         open_library(library).forget(NAME)
         require_clean(library)
         shutil.rmtree(library)

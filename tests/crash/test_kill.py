@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,18 +13,26 @@ from searchkit.collection.library import Library
 from searchkit.library.database import Database
 from searchkit.library.lock import HOLDER_NAME
 from searchkit.vector_index.protocol import IVF
+from tests.crash import victim
+from tests.crash.victims import FORKS, WITHOUT, victims
 from tests.fakes import WordEmbedder
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.skipif(not FORKS, reason=WITHOUT)]
 
-RANDOM_KILLS = 100
+RANDOM_PARTS, RANDOM_KILLS = 4, 25  # and so many kills in each
 PUBLISH_STEPS = 16  # the last ones: writing, naming and noting a snapshot, sweeping
 QUERIES = ["item 7 costs", "edited just now", "moved words", "added afterwards", "what weighs 3"]
-ROOT = Path(__file__).parents[2]
+PARTS = 8  # of all steps: each part is a test, and workers share them
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory):
+def start():
+    with victims(victim) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory, start):
     """A library of some documents, the documents changed since, and the state an unbroken run leaves."""
     folder = tmp_path_factory.mktemp("crash")
     docs, before, after = folder / "docs", folder / "before", folder / "after"
@@ -42,16 +48,19 @@ def scene(tmp_path_factory):
         (docs / f"{number:03}.md").rename(docs / f"moved-{number}.md")
     for number in range(200):
         (docs / f"added-{number}.txt").write_text(f"Added afterwards, weighs {number % 11}, number {number}.")
-    shutil.copytree(before, after)
-    started = time.perf_counter()
-    steps = run(after, docs)
+    for library in (folder / "loading", after):  # the first one also loads what they need
+        shutil.copytree(before, library)
+        started = time.perf_counter()
+        steps = start(library, docs, 0).wait()
+        took = time.perf_counter() - started
     return {
+        "start": start,
         "docs": docs,
         "before": before,
         "folder": folder,
         "steps": steps,
         "expected": state(after),
-        "took": time.perf_counter() - started,
+        "took": took,
     }
 
 
@@ -59,18 +68,9 @@ def open_library(folder: Path) -> Library:
     return Library(folder, open_model=lambda model: WordEmbedder())
 
 
-def start(library: Path, docs: Path, kill_at: int = 0, *how: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.crash.victim", str(library), str(docs), str(kill_at), *how]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "started\n"
-    return process
-
-
-def run(library: Path, docs: Path, kill_at: int = 0, *how: str) -> int:
-    """Run the victim to its end. Returns: how many steps it took; 0 when it was killed."""
-    with start(library, docs, kill_at, *how) as process:
-        out, _ = process.communicate()
-    return int(out) if out else 0
+def run(scene, library: Path, kill_at: int = 0, *how: str) -> int | None:
+    """Run a victim to its end. Returns: how many steps it took; None where it was killed."""
+    return scene["start"](library, scene["docs"], kill_at, *how).wait()
 
 
 def state(library: Path):
@@ -99,7 +99,7 @@ def state(library: Path):
 def recover_and_compare(library: Path, scene) -> None:
     assert open_library(library).verify() == []  # a library that nobody repaired yet is whole, too
     open_library(library).query(QUERIES[0])
-    run(library, scene["docs"])
+    run(scene, library)
     assert state(library) == scene["expected"]
 
 
@@ -108,25 +108,27 @@ def test_the_unbroken_run_did_something(scene):
     assert scene["expected"][2][1][0][0] < "040.md"  # the edited documents answer
 
 
-def test_a_run_killed_at_every_commit_and_publish_step_is_recovered_from(scene):
-    for kill_at in range(1, scene["steps"] + 1):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_run_killed_at_every_commit_and_publish_step_is_recovered_from(scene, part):
+    for kill_at in range(1 + part, scene["steps"] + 1, PARTS):
         library = scene["folder"] / f"step-{kill_at}"
         shutil.copytree(scene["before"], library)
-        assert run(library, scene["docs"], kill_at) == 0, f"step {kill_at} did not kill"
+        assert run(scene, library, kill_at) is None, f"step {kill_at} did not kill"
         recover_and_compare(library, scene)
         shutil.rmtree(library)
 
 
-def test_a_run_killed_at_random_moments_is_recovered_from(scene):
-    dice = random.Random(20261121)
+@pytest.mark.parametrize("part", range(RANDOM_PARTS))
+def test_a_run_killed_at_random_moments_is_recovered_from(scene, part):
+    dice = random.Random(20261121 + part)
     landed = 0
     while landed < RANDOM_KILLS:
         library = scene["folder"] / "random"
         shutil.copytree(scene["before"], library)
-        with start(library, scene["docs"]) as process:
-            time.sleep(dice.uniform(0, scene["took"]))
-            landed += process.poll() is None
-            process.kill()
+        running = scene["start"](library, scene["docs"], 0)
+        time.sleep(dice.uniform(0, scene["took"]))
+        running.kill()
+        landed += running.wait() is None
         recover_and_compare(library, scene)
         shutil.rmtree(library)
 
@@ -135,12 +137,12 @@ def test_a_run_with_other_processes_reading_killed_at_any_step_is_recovered_from
     """Commits fall at the same places whoever reads; every seventh step is tried, for the time it takes."""
     library = scene["folder"] / "ahead"
     shutil.copytree(scene["before"], library)
-    assert run(library, scene["docs"], 0, "ahead") == scene["steps"]
+    assert run(scene, library, 0, "ahead") == scene["steps"]
     assert state(library) == scene["expected"]
     shutil.rmtree(library)
     for kill_at in range(1, scene["steps"] + 1, 7):
         shutil.copytree(scene["before"], library)
-        assert run(library, scene["docs"], kill_at, "ahead") == 0, f"step {kill_at} did not kill"
+        assert run(scene, library, kill_at, "ahead") is None, f"step {kill_at} did not kill"
         recover_and_compare(library, scene)
         shutil.rmtree(library)
 
@@ -148,15 +150,15 @@ def test_a_run_with_other_processes_reading_killed_at_any_step_is_recovered_from
 def test_a_publish_of_codes_killed_at_any_step_is_recovered_from(scene):
     library = scene["folder"] / "codes"
     shutil.copytree(scene["before"], library)
-    assert run(library, scene["docs"], 0, "codes") == scene["steps"]
+    assert run(scene, library, 0, "codes") == scene["steps"]
     expected = state(library)
     assert open_library(library).show().snapshot.kind == IVF and expected[:2] == scene["expected"][:2]
     shutil.rmtree(library)
     for kill_at in range(scene["steps"] - PUBLISH_STEPS, scene["steps"] + 1):
         shutil.copytree(scene["before"], library)
-        assert run(library, scene["docs"], kill_at, "codes") == 0, f"step {kill_at} did not kill"
+        assert run(scene, library, kill_at, "codes") is None, f"step {kill_at} did not kill"
         assert open_library(library).verify() == []
-        run(library, scene["docs"], 0, "codes")
+        run(scene, library, 0, "codes")
         assert state(library) == expected
         shutil.rmtree(library)
 
@@ -166,18 +168,20 @@ def test_a_first_run_killed_anywhere_is_recovered_from(scene):
     dice = random.Random(7)
     for _ in range(15):
         library = scene["folder"] / "fresh"
-        with start(library, scene["docs"]) as process:
-            time.sleep(dice.uniform(0, 0.3))
-            process.kill()
-        run(library, scene["docs"])
+        running = scene["start"](library, scene["docs"], 0)
+        time.sleep(dice.uniform(0, 0.3))
+        running.kill()
+        running.wait()
+        run(scene, library)
         assert state(library) == scene["expected"]
         shutil.rmtree(library)
 
 
 def test_a_killed_runs_lock_does_not_outlive_it(scene):
     library = scene["folder"] / "lock"
-    with start(library, scene["docs"]) as process:
-        while not (library / HOLDER_NAME).exists():
-            time.sleep(0.001)
-        process.kill()
+    running = scene["start"](library, scene["docs"], 0)
+    while not (library / HOLDER_NAME).exists():
+        time.sleep(0.001)
+    running.kill()
+    assert running.wait() is None
     Database.write(library).close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,22 +54,18 @@ def watch(kill_at: int) -> None:
     Path.unlink = around(Path.unlink)
 
 
-def main() -> None:
-    library, docs, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+def main(arguments: list[str]) -> int:
+    """Index. arguments: Library, documents, the step to die at, how. Returns: how many steps it took."""
+    library, docs, kill_at, *how = arguments
     index_pipeline.FIRST_BATCH = index_pipeline.LARGEST_BATCH = (
         16  # texts a commit: as many commits as can be
     )
     index_pipeline.SMALLEST_BATCH = 1
     choose.TAIL_ROWS = 10  # and a new snapshot at the end
-    if "ahead" in sys.argv:
+    if "ahead" in how:
         extraction.WORTH_PROCESSES_S = 0.0  # other processes read, however little there is
-    if "codes" in sys.argv:
+    if "codes" in how:
         choose.FLAT_BYTES = 0  # what is published are codes, however few
-    watch(kill_at)
-    print("started", flush=True)
-    Library(library, open_model=lambda model: WordEmbedder()).index([docs])
-    print(next(steps) - 1, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    watch(int(kill_at))
+    Library(Path(library), open_model=lambda model: WordEmbedder()).index([Path(docs)])
+    return next(steps) - 1

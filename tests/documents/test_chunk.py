@@ -221,9 +221,9 @@ def test_an_edit_in_text_without_headings_stays_local(kind, place):
 
 def test_many_headings_without_text_cost_no_more_than_linear_time():
     text = "".join(f"{'#' * (n % 6 + 1)} Heading {n}\n" for n in range(20_000))
-    started = time.perf_counter()
+    started = time.process_time()
     found = passages(markdown(text))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert re.findall(r"\d+", "".join(passage.text for passage in found)) == [str(n) for n in range(20_000)]
 
 
@@ -236,7 +236,7 @@ def cheap(texts: Sequence[str]) -> list[int]:
     "text", ["word and other " * 1_400_000, "x" * 20_000_000, "文" * 5_000_000], ids=["words", "x", "cjk"]
 )
 def test_one_line_of_twenty_megabytes_takes_seconds(text):
-    started = time.perf_counter()
+    started = time.process_time()
     count = sum(
         1
         for _ in chunk(
@@ -244,7 +244,7 @@ def test_one_line_of_twenty_megabytes_takes_seconds(text):
         )
     )
     assert count > 1000
-    assert time.perf_counter() - started < 15
+    assert time.process_time() - started < 15
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,48 @@ def test_what_is_said_of_a_query_instruction(query: Instruction, found):
         assert sorted(said) == sorted(found)
 
 
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        Instruction(domain="public", text_type="request for proposals", task_objective="retrieving offers"),
+        Instruction(domain="U.S.", text_type="tax question", task_objective="retrieving rulings"),
+        Instruction(text_type="question", task_objective="retrieving filings of Acme Inc."),
+        Instruction(domain="The Hague", text_type="question", task_objective="retrieving rulings"),
+        Instruction(text_type="Kubernetes cluster question", task_objective="retrieving manuals"),
+        Instruction(text_type="question", task_objective="retrieving Kubernetes cluster manuals"),
+        Instruction(text_type="question", task_objective="retrieving classified ads"),
+        Instruction(domain="image classification", text_type="question", task_objective="retrieving papers"),
+        Instruction(text_type="question", task_objective="finding papers on clustering"),
+        *(
+            literal(f"Represent the {quoted} question for retrieving articles: ")
+            for quoted in ("„Förderung“", "»x«", "«x»", "“x”", "„x”", "”x”", "»x»", "“a „b“ (c)”")
+        ),
+    ],
+    ids=lambda one: one.render(),
+)
+def test_nothing_is_said_of_what_is_right(instruction: Instruction):
+    said = rules(of_query(replace(instruction, task_sentence="Find what answers it")))
+    assert [one for one in said if one[0] != "repeated-word"] == []  # 'the The Hague' does stand there
+
+
+@pytest.mark.parametrize("mark", ["„", "“", "”", "«", "»", "[", ")"])
+def test_one_of_two_marks_is_seen(mark: str):
+    assert rules(of_query(literal(f"Represent the {mark}bicycle question: "))) == [
+        ("quotes", "warning", "query")
+    ]
+
+
+@pytest.mark.parametrize(
+    "objective", ["clustering", "topic clustering", "classifying tickets", "the classification of tickets"]
+)
+def test_a_purpose_of_another_task_is_seen(objective: str):
+    for one in (
+        Instruction(text_type="question", task_objective=objective, task_sentence="Find it"),
+        literal(f"Represent the request for proposals for {objective}: "),
+    ):
+        assert rules(of_query(one)) == [("objective", "warning", "query")]
+
+
 def test_sides_that_were_swapped_are_seen():
     profile = Profile(name="bikes", document=QUESTION, query=Instruction(text_type="bicycle article"))
     assert ("swapped-sides", "warning", "document and query") in rules(profile)
@@ -179,11 +222,24 @@ def test_a_profile_without_instructions_is_not_told_that_they_are_ignored(named)
 
 @pytest.mark.parametrize(
     ("name", "missing"),
-    [("acme-e5-legal", True), ("our_nomic.v2", True), ("all-minilm-e51", False), ("e5-base-v2", False)],
+    [
+        ("acme-e5-legal", "'e5', which wants document 'passage: ', query 'query: '"),
+        ("our_nomic.v2", "'nomic', which wants"),
+        (
+            "acme-e5-instruct",
+            f"'e5-instruct', which wants query 'Instruct: {QUESTION.task_sentence}\\nQuery: '",
+        ),
+        ("acme-bge-en-legal", "'bge-en'"),
+        ("acme-bge-legal", ""),  # English or Chinese
+        ("e5-nomic-mix", ""),
+        ("all-minilm-e51", ""),
+        ("e5-base-v2", ""),
+    ],
 )
-def test_a_model_called_like_a_family_with_prefixes_misses_them(named, name: str, missing: bool):
-    found = rules(of_query(QUESTION), named(name, 512))
-    assert (("missing-prefix", "error", "model") in found) is missing
+def test_a_model_called_like_a_family_with_prefixes_may_miss_them(named, name: str, missing: str):
+    found = [one for one in lint([of_query(QUESTION)], named(name, 512)) if one.rule == "missing-prefix"]
+    assert [(one.severity, one.where) for one in found] == ([("warning", "model")] if missing else [])
+    assert all(missing in one.found for one in found)
 
 
 def test_a_configuration_with_words_for_one_side_misses_the_other(named):

@@ -82,7 +82,7 @@ def every_kind(folder: Path) -> dict[str, Path]:
     labelled = [{"text": f"d{one}", "label": str(one % 3)} for one in range(90)]
     return {
         "retrieval": retrieval(folder / "notes", 60),
-        "pairs": pairs(folder / "pairs.jsonl", 45),
+        "pairs": pairs(folder / "pairs" / "pairs.jsonl", 45),
         "sts": write(
             folder / "sts.jsonl",
             [{"a": f"q{one}", "b": f"d{one + one % 2}", "score": one % 2 + 0.1} for one in range(60)],

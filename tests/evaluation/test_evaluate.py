@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from searchkit.errors import DataInvalid, UsageError
 from searchkit.evaluation import encoding, results, tasks
 from searchkit.evaluation.encoding import Encoder, prune
-from searchkit.evaluation.evaluate import Wanted, evaluate
+from searchkit.evaluation.evaluate import Wanted, each, evaluate
 
 DIM = 16
 
@@ -102,16 +103,60 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path, pairs: Path, re
 
 
 @pytest.mark.parametrize("change", ["text", "instruction"])
-def test_what_changed_is_measured_again(tmp_path: Path, pairs: Path, change: str):
+def test_another_measurement_is_written_over_only_on_demand(
+    tmp_path: Path, pairs: Path, retrieval: Path, change: str
+):
     wanted = Wanted(out=tmp_path / "out")
-    evaluate(WordEmbedder(), [tasks.task_at(pairs)], wanted)
+    (before,) = evaluate(WordEmbedder(), [tasks.task_at(pairs)], wanted)
     if change == "text":
         pairs.write_text(pairs.read_text().replace("word7", "word77"))
     else:
         wanted = Wanted(out=tmp_path / "out", instructions={"query": "find: ", "document": ""})
-    again = WordEmbedder()
-    evaluate(again, [tasks.task_at(pairs)], wanted)
-    assert again.embedded
+    embedder, chosen = WordEmbedder(), [tasks.task_at(retrieval), tasks.task_at(pairs)]
+    with pytest.raises(UsageError, match=r"pairs\.json holds another measurement"):
+        evaluate(embedder, chosen, wanted)
+    assert embedder.embedded == []  # nothing is measured in vain
+    assert results.read_all(tmp_path / "out") == {"pairs": before}
+    _, after = evaluate(embedder, chosen, replace(wanted, again=True))
+    assert results.read_all(tmp_path / "out")["pairs"] == after != before
+
+
+def test_two_sets_of_one_name_are_told_apart_by_their_folders_or_refused(tmp_path: Path, pairs: Path):
+    lines = pairs.read_text()
+    files = [tmp_path / place for place in ("a/test.jsonl", "b/test.jsonl", "x/a/test.jsonl")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(lines)
+    assert [one.name for one in tasks.named(files[:2])] == ["a", "b"]
+    with pytest.raises(UsageError, match=r"both called 'a'\n.*suite\.toml"):
+        tasks.named(files)
+    assert tasks.task_at(tmp_path / "a" / ".." / "b").name == "b"
+
+
+def test_a_kept_result_says_what_is_said_of_its_task_now(tmp_path: Path, pairs: Path):
+    task = tasks.task_at(pairs)
+    (first,) = evaluate(WordEmbedder(), [task], Wanted(out=tmp_path / "out"))
+    (kept,) = evaluate(WordEmbedder(), [replace(task, paper="STS16")], Wanted(out=tmp_path / "out"))
+    assert kept == replace(first, paper="STS16")
+
+
+@pytest.mark.parametrize("damage", [b'{"task": "pai', b"", b"\xff\xfe"])
+def test_a_damaged_result_is_measured_again_and_that_is_said(tmp_path: Path, pairs: Path, damage: bytes):
+    task, wanted, said = tasks.task_at(pairs), Wanted(out=tmp_path / "out"), []
+    (first,) = evaluate(WordEmbedder(), [task], wanted)
+    (tmp_path / "out" / "pairs.json").write_bytes(damage)
+    (again,) = each(WordEmbedder(), [task], wanted, on_note=said.append)
+    assert replace(again, took_s=first.took_s) == first
+    assert results.read_all(tmp_path / "out") == {"pairs": again}
+    assert len(said) == 1 and "pairs.json is damaged" in said[0] and "measured again" in said[0]
+
+
+def test_profiles_are_read_before_anything_is_measured(tmp_path: Path, pairs: Path, retrieval: Path):
+    chosen = [tasks.task_at(pairs), tasks.task_at(retrieval, profile="scientific-retrievl")]
+    embedder = WordEmbedder()
+    with pytest.raises(UsageError, match="scientific-retrievl"):
+        evaluate(embedder, chosen, Wanted())
+    assert embedder.embedded == []
 
 
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, pairs: Path, retrieval: Path, monkeypatch):
@@ -158,6 +203,21 @@ def test_blocks_longest_not_used_go_first(tmp_path: Path):
     prune(tmp_path, 2 * size)
     assert path.exists()
     assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
+def test_a_block_that_cannot_be_touched_or_written_is_no_error(tmp_path: Path, monkeypatch):
+    encode = Encoder(WordEmbedder(), {"document": "", "query": ""}, tmp_path / "kept")
+    first = encode(["a", "b"], "document")
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "read-only")
+
+    monkeypatch.setattr(encoding.os, "utime", refused)
+    np.testing.assert_array_equal(encode(["a", "b"], "document"), first)
+    assert encode.embedder.embedded == ["a", "b"]
+    (tmp_path / "file").write_text("")
+    nowhere = Encoder(WordEmbedder(), {"document": "", "query": ""}, tmp_path / "file")
+    np.testing.assert_array_equal(nowhere(["a", "b"], "document"), first)
 
 
 def test_two_results_are_compared_item_by_item(tmp_path: Path, retrieval: Path, pairs: Path):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from searchkit.errors import UsageError
-from searchkit.evaluation import gate, results
+from searchkit.evaluation import gate, labelled, results, retrieval, sets, similarity
 from searchkit.evaluation.gate import Bound
+from searchkit.evaluation.kinds import MEASURES_OF
 from searchkit.evaluation.measured import Measured
 from searchkit.evaluation.results import Result
 
@@ -95,6 +98,60 @@ def test_a_baseline_of_something_else_is_refused(tmp_path):
 
 
 def test_other_conditions_are_said():
-    then = {"own": result([1.0], profile="a", details={"mode": "vector", "collection": "c"})}
-    now = result([1.0], profile="a", details={"mode": "hybrid", "collection": "c"})
-    assert gate.other_conditions([now], then) == ["own: the baseline has mode 'vector', this is 'hybrid'"]
+    then = {"own": result([1.0], profile="a")}
+    now = result([1.0], profile="b")
+    assert gate.other_conditions([now], then) == ["own: the baseline has profile 'a', this is 'b'"]
+
+
+@pytest.mark.parametrize("what", ["mode", "collection"])
+def test_a_baseline_of_another_mode_or_collection_is_refused(what):
+    then, now = (result([1.0] * 9, details={what: one}) for one in ("vector", "hybrid"))
+    with pytest.raises(UsageError, match=f"the baseline is of {what} 'vector', this is of 'hybrid'"):
+        gate.worse([now], {"own": then})
+
+
+def test_a_bound_that_says_nothing_of_a_task_is_said():
+    pairs = replace(
+        result([1.0], task="pairs"), measured=replace(result([1.0]).measured, measures={"map": 1.0})
+    )
+    found = [result([1.0]), pairs]
+    assert gate.below(found, [Bound("recall@1", 40)]) == []
+    assert gate.unbounded(found, [Bound("recall@1", 40), Bound(None, 0)]) == [
+        "pairs: there is no recall@1, so that its bound says nothing of it"
+    ]
+
+
+def test_what_can_be_no_gate_is_refused_before_anything_is_measured():
+    with pytest.raises(UsageError, match="no measure 'foo'"):
+        gate.require_measures([Bound("foo", 3)], ["map"])
+    gate.require_measures([Bound("map", 3), Bound(None, 3)], ["map"])
+    with pytest.raises(UsageError, match="5 different items, expected 6 or more"):
+        gate.require_comparable(["own"], {"own": result([1.0] * 5)})
+    with pytest.raises(UsageError, match="the baseline has no 'other', it has own"):
+        gate.require_comparable(["other"], {"own": result([1.0] * 9)})
+
+
+def test_measures_known_before_are_those_that_are_found():
+    def encode(texts, side):
+        made = np.random.default_rng(len(texts)).normal(size=(len(texts), 8)).astype(np.float32)
+        return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+    words = tuple(f"word{n}" for n in range(12))
+    labels = {"label": ("a", "b") * 6}
+    pairs = sets.PairSet(first=words, second=words[::-1], worth=(0.0, 1.0) * 6)
+    candidates = sets.Candidates(query="q", texts=words, relevant=2)
+    judged = sets.RetrievalSet(documents={"d": "x", "e": "y"}, queries={"q": "z"}, judgements={"q": {"d": 1}})
+    texts = sets.LabelledSet(texts=words, labels=labels)
+    generated = sets.JudgementSet(generated=words, references=((("r",),) * 12), scores=tuple(range(12)))
+    found = {
+        "retrieval": retrieval.measure_retrieval(judged, encode),
+        "reranking": retrieval.measure_reranking(sets.RerankingSet(queries=(candidates,)), encode),
+        "clustering": labelled.measure_clustering(texts, encode)["label"],
+        "classification": labelled.measure_classification(texts, texts, encode)["label"],
+        "pairs": similarity.measure_pairs(pairs, encode),
+        "sts": similarity.measure_sts(pairs, encode),
+        "judgement": similarity.measure_judgement(generated, encode),
+    }
+    assert {kind: set(one.measures) for kind, one in found.items()} == {
+        kind: set(names) for kind, names in MEASURES_OF.items() if kind != "prompts"
+    }

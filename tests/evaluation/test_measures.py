@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from searchkit.evaluation import similarity
 from searchkit.evaluation.labelled import drawn, measure_classification, measure_clustering, split
-from searchkit.evaluation.retrieval import measure_reranking, measure_retrieval
+from searchkit.evaluation.retrieval import measure_reranking, measure_retrieval, of_candidates
 from searchkit.evaluation.sets import (
     Candidates,
     JudgementSet,
@@ -21,6 +21,7 @@ from searchkit.evaluation.sets import (
     RetrievalSet,
 )
 from searchkit.evaluation.similarity import measure_judgement, measure_pairs, measure_sts
+from searchkit.evaluation.trial import Trial, of_reranking, of_retrieval
 
 DIM = 24
 
@@ -36,9 +37,17 @@ def encode(texts: Sequence[str], side: str):
     return made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-9)
 
 
+def under_nothing(texts: Sequence[str], instruction: str):
+    return encode(texts, "document")
+
+
+def observed(trial: Trial) -> list[float]:
+    """What a Trial of `tune` observes of all its items, which is what `eval` measures."""
+    return trial.observe({"query": "", "document": ""}, np.arange(trial.items))[0].tolist()
+
+
 def test_retrieval_ranks_every_document_for_every_judged_query():
     judged = RetrievalSet(
-        name="notes",
         documents={"a": "red fox", "b": "blue whale", "c": "green tree"},
         queries={"q1": "red fox", "q2": "whale tree"},
         judgements={"q1": {"a": 1.0}, "q2": {"b": 1.0, "c": 2.0}},
@@ -49,7 +58,6 @@ def test_retrieval_ranks_every_document_for_every_judged_query():
     assert found.measures["ndcg@10"] == pytest.approx(100 * np.mean(found.items["ndcg@10"]))
     assert np.isnan(found.low) and np.isnan(found.high)  # two queries are no interval
     with_more = RetrievalSet(
-        name="notes",
         documents=judged.documents,
         queries={**judged.queries, **{f"r{n}": f"red n{n}" for n in range(9)}},
         judgements={**judged.judgements, **{f"r{n}": {"ab"[n % 2]: 1.0} for n in range(9)}},
@@ -58,19 +66,29 @@ def test_retrieval_ranks_every_document_for_every_judged_query():
     assert found.low < found.measures["ndcg@10"] < found.high
 
 
-def test_a_document_with_the_id_of_the_query_is_left_out():
+@pytest.mark.parametrize("text", ["red fox", "Animals red fox"])
+def test_a_document_that_is_the_query_itself_is_left_out(text: str):
     judged = RetrievalSet(
-        name="arguments",
-        documents={"same": "red fox", "other": "red wolf"},
+        documents={"same": text, "other": "red wolf"},
         queries={"same": "red fox"},
         judgements={"same": {"other": 1.0}},
     )
     assert measure_retrieval(judged, encode).measures["ndcg@10"] == 100
+    assert observed(of_retrieval(judged, under_nothing, "set")) == [1.0]
+
+
+def test_an_unrelated_document_of_the_same_id_is_found_and_one_that_is_judged_relevant_too():
+    judged = RetrievalSet(
+        documents={"1": "blue whale", "2": "red fox", "3": "green tree"},
+        queries={"1": "whale", "2": "red fox"},
+        judgements={"1": {"1": 1.0}, "2": {"2": 1.0}},
+    )
+    assert measure_retrieval(judged, encode).measures["ndcg@10"] == 100
+    assert observed(of_retrieval(judged, under_nothing, "set")) == [1.0, 1.0]
 
 
 def test_reranking_orders_the_candidates_of_each_query():
     judged = RerankingSet(
-        name="posts",
         queries=(
             Candidates(query="red fox", texts=("red fox", "blue whale", "green tree"), relevant=1),
             Candidates(query="red fox", texts=("blue whale", "red fox"), relevant=1),
@@ -81,13 +99,32 @@ def test_reranking_orders_the_candidates_of_each_query():
     assert found.measures["map"] == 75
 
 
+def test_equal_scores_favour_no_candidate():
+    texts = ("same",) * 10
+    judged = RerankingSet(queries=(Candidates(query="same", texts=texts, relevant=1),))
+    found = measure_reranking(judged, encode)
+    theirs = average_precision_score([1] + [0] * 9, [0.5] * 10)
+    assert found.measures["map"] == pytest.approx(100 * theirs) == pytest.approx(10)
+    assert found.measures["mrr@10"] == pytest.approx(10)
+    assert observed(of_reranking(judged, under_nothing, "set")) == pytest.approx([theirs])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_candidates_are_measured_as_scikit_learn_measures_them_ties_and_all(seed: int):
+    scores = (np.random.default_rng(seed).integers(0, 6, 30) / 7).astype(np.float32)
+    found = of_candidates(scores, 4)
+    assert found["map"] == pytest.approx(average_precision_score([1] * 4 + [0] * 26, scores), abs=1e-12)
+    better = int((scores[4:] >= scores[:4].max()).sum())
+    assert found["mrr@10"] == (1 / (better + 1) if better < 10 else 0)
+
+
 def pairs(n: int, *, graded: bool) -> PairSet:
     drawn_ = np.random.default_rng(5)
     words = [f"w{one}" for one in range(30)]
     first = [" ".join(drawn_.choice(words, 4)) for _ in range(n)]
     second = [" ".join([*text.split()[: int(drawn_.integers(0, 5))], "end"]) for text in first]
     worth = drawn_.integers(0, 6 if graded else 2, n).astype(float)
-    return PairSet(name="p", first=tuple(first), second=tuple(second), worth=tuple(worth), graded=graded)
+    return PairSet(first=tuple(first), second=tuple(second), worth=tuple(worth))
 
 
 def test_pairs_are_measured_as_scikit_learn_measures_them():
@@ -111,7 +148,6 @@ def test_similarity_is_measured_as_scipy_measures_it():
 
 def test_a_generated_text_is_as_good_as_its_best_reference():
     judged = JudgementSet(
-        name="captions",
         generated=("red fox runs", "blue whale", "stone", "tree grows"),
         references=(("red fox", "stone"), ("green tree", "whale"), ("fox",), ("tree", "red")),
         scores=(5.0, 3.0, 1.0, 4.0),
@@ -135,7 +171,7 @@ def labelled() -> LabelledSet:
             texts.append(f"{topic} {topic} {topic} {mood} n{drawn_.integers(1000)}")
             topics.append(topic)
             moods.append(mood)
-    return LabelledSet(name="l", texts=tuple(texts), labels={"topic": tuple(topics), "mood": tuple(moods)})
+    return LabelledSet(texts=tuple(texts), labels={"topic": tuple(topics), "mood": tuple(moods)})
 
 
 def test_clusters_are_compared_with_every_labelling():
@@ -153,7 +189,7 @@ def test_a_head_on_frozen_vectors_learns_the_labels_from_a_few_texts():
 
 def test_equal_texts_are_on_one_side_of_a_split():
     texts = tuple(f"t{one % 10}" for one in range(40))
-    train, test = split(LabelledSet(name="x", texts=texts, labels={"l": texts}), 0.5)
+    train, test = split(LabelledSet(texts=texts, labels={"l": texts}), 0.5)
     assert set(train.texts).isdisjoint(test.texts)
     assert len(train.texts) + len(test.texts) == 40
 

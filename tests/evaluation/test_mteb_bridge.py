@@ -17,7 +17,7 @@ import pytest
 from searchkit.errors import DataInvalid, ProfileNotFound, UsageError
 from searchkit.evaluation import tasks
 from searchkit.evaluation.evaluate import Wanted, evaluate
-from searchkit.evaluation.mteb_bridge import PROFILES, MtebEncoder
+from searchkit.evaluation.mteb_bridge import OF_TWO_SIDES, PROFILES, MtebEncoder
 from tests.fakes import DIM, WordEmbedder
 
 
@@ -218,10 +218,26 @@ def test_one_profile_may_hold_for_all_and_none_too(mteb):
     assert none.mteb_model_meta.use_instructions is False
 
 
-def test_two_instructions_for_texts_that_have_no_sides_are_refused(mteb):
-    encoder = MtebEncoder(WordEmbedder(), profile="wiki-retrieval")
+def test_two_instructions_for_texts_that_have_no_sides_are_refused_before_a_run(mteb):
+    with pytest.raises(
+        UsageError, match=r"(?s)type .*STS.* no sides.*'wiki-retrieval' has two.*'Retrieval': 'wiki"
+    ):
+        MtebEncoder(WordEmbedder(), profile="wiki-retrieval")
+    with pytest.raises(UsageError, match="tasks of type STS have no sides, and they were given two"):
+        MtebEncoder(WordEmbedder(), instructions={"STS": {"query": "a: ", "document": "b: "}})
+    # Of a task's own name the type is known when mteb comes to it.
+    encoder = MtebEncoder(WordEmbedder(), instructions={"STS16": {"query": "a: ", "document": "b: "}})
     with pytest.raises(UsageError, match=r"task 'STS16', of type 'STS', has no sides"):
         encoder.instruction("STS16", "STS", None)
+
+
+def test_types_of_two_sides_take_what_the_remedy_says(mteb):
+    table = dict.fromkeys(OF_TWO_SIDES, "scientific-retrieval")
+    encoder = MtebEncoder(WordEmbedder(), instructions=table)
+    assert encoder.instruction("any", "Reranking", "query") != encoder.instruction(
+        "any", "Reranking", "document"
+    )
+    assert set(OF_TWO_SIDES) < set(PROFILES)
 
 
 @pytest.mark.parametrize(

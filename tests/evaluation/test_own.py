@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from searchkit.collection.library import Library
+from searchkit.errors import UsageError
 from searchkit.evaluation import own, own_report, report, results
-from searchkit.evaluation.asking import DEPTH, Way, ask, shows
+from searchkit.evaluation.asking import DEPTH, Way, ask
 from searchkit.evaluation.own import Wanted, evaluate_itself, evaluate_own, measured_of, ranks_of
-from searchkit.evaluation.questions import Question
-from searchkit.records import Hit
+from searchkit.evaluation.questions import Question, names, write_questions
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
 
@@ -103,7 +104,7 @@ def test_documents_that_do_not_count_are_left_out(library):
 
 def test_what_is_found_and_what_is_not(library, questions):
     (found,) = evaluate_own(library, questions, Wanted())
-    assert found.task == "asked" and found.details["mode"] == "hybrid"
+    assert found.task == "asked/hybrid" and found.details["mode"] == "hybrid"
     assert found.measured.counts["questions"] == 10 and found.measured.counts["unanswerable"] == 1
     assert found.measured.measures["recall@1"] == 90 and found.measured.measures["recall@100"] == 100
     assert found.measured.low <= found.main <= found.measured.high
@@ -133,7 +134,7 @@ def test_general_questions_are_asked_where_no_question_is_unanswerable(library, 
 def test_a_passage_that_is_named_is_looked_for(library, tmp_path):
     rows = [
         {"question": "thing3 again 5", "document": "long.md", "passage": "THING3  again 5."},
-        {"question": "thing3 again 6", "document": "long.md", "passage": "no such words"},
+        {"question": "zebra", "document": "0.md", "passage": "kept in room0"},
     ]
     file = write(tmp_path / "q.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     (found,) = evaluate_own(library, file, Wanted())
@@ -144,20 +145,74 @@ def test_a_passage_that_is_named_is_looked_for(library, tmp_path):
     ("heading", "shown"), [("Part 2", True), ("long > part 2", True), ("Long", False), ("", True)]
 )
 def test_a_heading_is_the_last_one_or_the_whole_path(heading, shown):
-    hit = Hit(
-        rank=1, score=1, document="long.md", passage_id=1, heading="Long > Part 2", start=0, end=1, text="T"
-    )
-    assert shows(hit, Question(text="x", heading=heading)) is shown
+    assert names(Question(text="x", heading=heading), "Long > Part 2", "T") is shown
 
 
 def test_two_runs_are_compared_question_by_question(library, questions, tmp_path):
     for mode in ("hybrid", "text"):
         (one,) = evaluate_own(library, questions, Wanted(modes=(mode,)))
         results.write(one, tmp_path / mode)
-    hybrid, text = (results.read_all(tmp_path / mode) for mode in ("hybrid", "text"))
-    (difference,) = results.compare(hybrid, text)
-    assert difference.task == "asked" and hybrid["asked"].key != text["asked"].key
-    assert hybrid["asked"].details["worst"]
+    hybrid, text = (next(iter(results.read_all(tmp_path / mode).values())) for mode in ("hybrid", "text"))
+    (difference,) = results.compare({"asked": hybrid}, {"asked": text})
+    assert difference.main == "ndcg@10" and hybrid.key != text.key
+    assert hybrid.details["worst"]
+
+
+def test_kept_results_are_written_over_by_the_same_measurement_only(library, questions, tmp_path):
+    """Another collection, other questions under the name of the first: refused, before any is asked."""
+    out = tmp_path / "kept"
+    (first,) = evaluate_own(library, questions, Wanted(out=out))
+    assert results.read_all(out) == {"asked/hybrid": first}
+    assert evaluate_own(library, questions, Wanted(out=out))[0].key == first.key
+    evaluate_own(library, questions, Wanted(out=out, modes=("text",)))
+    assert sorted(results.read_all(out)) == ["asked/hybrid", "asked/text"]
+    library.index([tmp_path / "docs"], collection="copy")
+    questions.write_text(questions.read_text() + '{"question": "new", "answerable": false}\n')
+
+    def never(*_):
+        raise AssertionError("asked")
+
+    for wanted in (Wanted(out=out, collection="copy"), Wanted(out=out, collection="company-docs")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(own, "ask", never)
+            with pytest.raises(UsageError, match="another measurement"):
+                evaluate_own(library, questions, wanted)
+    (again,) = evaluate_own(library, questions, Wanted(out=out, collection="copy", again=True))
+    assert results.read_all(out)["asked/hybrid"].key == again.key != first.key
+
+
+@pytest.mark.parametrize(
+    ("file", "split", "name"),
+    [("q.v2.jsonl", None, "q.v2/text"), ("q.csv.gz", "dev", "q-dev/text"), (None, None, "self/text")],
+)
+def test_results_are_called_by_file_split_and_mode(file, split, name):
+    assert own.task_names(file and Path(file), ("text",), split) == [name]
+
+
+def test_few_questions_have_no_interval(library, questions, tmp_path):
+    """Drawn again and again, three that are right are three that are right: 100 to 100 would be a lie."""
+    lines = questions.read_text().splitlines(keepends=True)
+    for count in (5, 6):
+        file = write(tmp_path / "few.jsonl", "".join(lines[:count]))
+        (found,) = evaluate_own(library, file, Wanted(modes=("text",)))
+        (row,) = results.plain([found])
+        assert (row["low"] is None) == (count == 5) == bool(row["notes"])
+        assert found.measured.interval == ("too few" if count == 5 else "100.00 to 100.00")
+
+
+def test_questions_of_its_own_texts_are_weak_evidence_when_asked_unmasked(library, tmp_path):
+    """A heading finds itself; put in other words, and without its kind, it is a judged question."""
+    _, asked = evaluate_itself(library, Wanted(modes=("text",)), sample=12)
+    file = tmp_path / "q.jsonl"
+    write_questions(asked, file)
+    (found,) = evaluate_own(library, file, Wanted(modes=("text",)))
+    assert found.details["evidence"].startswith("weak evidence: 12 of 12 questions are the collection's own")
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for row in rows:
+        del row["kind"]
+    write(file, "".join(json.dumps(row) + "\n" for row in rows))
+    (found,) = evaluate_own(library, file, Wanted(modes=("text",)))
+    assert found.details["evidence"] == own.JUDGED_BY_PEOPLE
 
 
 def test_all_modes_have_results_of_their_own(library, questions):
@@ -175,7 +230,7 @@ def test_the_literal_instruction_before_queries_is_kept(library, questions):
 def test_a_collection_measures_itself_and_says_that_this_is_weak(library):
     before = library.show().counts
     found, asked = evaluate_itself(library, Wanted(), sample=12)
-    assert found[0].details["evidence"] == own.WEAK and found[0].task == "self"
+    assert found[0].details["evidence"] == own.WEAK and found[0].task == "self/hybrid"
     assert 10 <= len(asked) == found[0].measured.counts["questions"] <= 12
     again, same = evaluate_itself(library, Wanted(), sample=12)
     assert same == asked and again[0].measured == found[0].measured

@@ -46,9 +46,7 @@ class Copier:
 
 
 def a_set(rows: Sequence[tuple[str, str]]) -> PromptSet:
-    return PromptSet(
-        name="set", texts=tuple(text for text, _ in rows), answers=tuple(answer for _, answer in rows)
-    )
+    return PromptSet(texts=tuple(text for text, _ in rows), answers=tuple(answer for _, answer in rows))
 
 
 def encode(texts: Sequence[str], side: str) -> np.ndarray:
@@ -87,6 +85,16 @@ def test_with_few_answers_the_likeliest_label_is_taken():
     assert found.measures["random_accuracy"] < 100
     assert list(found.items["accuracy"]) == [1.0] * 10
     assert found.counts["labels"] == 2
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("-1", "1"), ("A+", "a+"), ("c++", "c"), ("n/a", "n a")])
+def test_a_label_is_right_only_when_it_is_that_very_label(wrong, right):
+    """Labels that differ in case, a sign or a mark are two labels."""
+    train = a_set([("one text", wrong)] * 3 + [("another text", right)] * 2)
+    test = a_set([("some text", right)])
+    found = measure_prompts(train, test, encode, Copier(), shots=8)
+    assert found.counts["labels"] == 2
+    assert found.measures["accuracy"] == found.measures["random_accuracy"] == 0
 
 
 @pytest.mark.parametrize(
@@ -153,8 +161,14 @@ def test_rouge_l_is_the_share_of_words_in_common_and_in_order(said, expected, sc
 
 @pytest.mark.parametrize(
     ("said", "expected", "equal"),
-    [("Paris.", "paris", True), ("in Paris", "paris", False), ("+", "-", False), ("ＡＢ", "ab", True)],
-)
+    [
+        ("Paris.", "paris", True), ("in Paris", "paris", False), ("+", "-", False), ("ＡＢ", "ab", True),
+        ("-1", "1", False), ("−1", "-1", True), ("-.5", ".5", False), ("+5", "5", True),
+        ("3-5", "3, 5", True),
+        ("c++", "c", False), ("C#.", "c#", True), ("A+", "A-", False), ("A-", "A", False),
+        ("well-known", "well known", True), ("(yes!)", "Yes", True),
+    ],
+)  # fmt: skip
 def test_answers_are_the_same_without_case_and_punctuation(said, expected, equal):
     assert same(said, expected) is equal
 
@@ -180,7 +194,7 @@ def test_a_folder_of_examples_and_questions_is_a_task_that_is_kept_with_who_answ
     assert found.model == "words, answers by copier"
     assert evaluate(WordEmbedder(), [task], wanted) == [found]
     another = Copier(max_tokens=999)
-    (again,) = evaluate(WordEmbedder(), [task], Wanted(out=tmp_path / "out", completer=another))
+    (again,) = evaluate(WordEmbedder(), [task], Wanted(out=tmp_path / "out", completer=another, again=True))
     assert another.prompts
     assert again.key != found.key
 
@@ -206,22 +220,29 @@ def test_the_form_of_a_prompt():
 
 @pytest.fixture(scope="module")
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A GPT-2 of two layers with a tokenizer of bytes."""
+    return made_gpt2(tmp_path_factory.mktemp("gpt2"))
+
+
+def made_gpt2(folder: Path, window: int = 256, *, begins: bool = False) -> Path:
+    """A GPT-2 of two layers with a tokenizer of bytes, which may put a token before every text."""
     import torch
     import transformers
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-    folder = tmp_path_factory.mktemp("gpt2")
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {letter: number for number, letter in enumerate(["<end>", *letters])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    if begins:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<end> $A", special_tokens=[("<end>", 0)]
+        )
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
     fast.save_pretrained(folder)
     torch.manual_seed(0)
     config = transformers.GPT2Config(
-        vocab_size=len(vocabulary), n_positions=256, n_embd=32, n_layer=2, n_head=2,
+        vocab_size=len(vocabulary), n_positions=window, n_embd=32, n_layer=2, n_head=2,
         bos_token_id=0, eos_token_id=0, initializer_range=0.5,
     )  # fmt: skip
     transformers.GPT2LMHeadModel(config).eval().save_pretrained(folder)
@@ -273,6 +294,27 @@ def test_a_prompt_beyond_the_window_loses_its_beginning(completer):
     assert completer.complete(long, 5) == completer.complete(long[-251:], 5)
     assert np.isfinite(completer.log_likelihoods(long, [" yes", " no"])).all()
     assert completer.complete(long, 256) == completer.complete("d", 256)  # no room but for the answer
+
+
+def test_the_token_before_every_text_stays_when_a_prompt_loses_its_beginning(tmp_path, one_thread):
+    from searchkit.embedding.completer import open_completer
+
+    completer = open_completer(made_gpt2(tmp_path, begins=True), device="cpu")
+    long = "x" * 1_000 + "end"
+    # 256 of the window, 5 of the answer, 1 that stands before the text
+    assert completer.complete(long, 5) == completer.complete(long[-250:], 5)
+    one, other = (completer.log_likelihoods(text, [" yes"])[0] for text in (long, long[-251:]))
+    assert one == other != completer.log_likelihoods(long[-252:-1], [" yes"])[0]
+
+
+def test_a_window_without_room_for_question_and_answer_is_refused(tmp_path, completer):
+    from searchkit.embedding.completer import open_completer
+
+    with pytest.raises(ModelError, match="a window of 127 tokens, expected 128 or more"):
+        open_completer(made_gpt2(tmp_path, 127), device="cpu")
+    assert np.isfinite(completer.log_likelihoods("a", [" yes", "x" * 255])).all()
+    with pytest.raises(UsageError, match=r"has 256 tokens; the window of .* leaves 255"):
+        completer.log_likelihoods("a", [" yes", "x" * 256])
 
 
 def test_an_evaluation_with_a_local_model_runs_from_the_command_line(folder, gpt2, monkeypatch, capfd):

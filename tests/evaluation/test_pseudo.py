@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 import pytest
 
+from searchkit.collection.doctor import examine
 from searchkit.collection.library import Library
-from searchkit.errors import LibraryNotWritable, UsageError
+from searchkit.errors import (
+    LibraryBusy,
+    LibraryNotWritable,
+    ModelError,
+    ProfileNotFound,
+    UsageError,
+)
 from searchkit.evaluation import pseudo
 from searchkit.evaluation.links import Pages, links_of
 from searchkit.evaluation.masking import copied, mask, masked, phrase_of
+from searchkit.evaluation.own import Wanted, evaluate_itself
 from searchkit.evaluation.pseudo import Candidate, drawn, unambiguous
-from searchkit.library import twin
+from searchkit.library import lock, twin
 from searchkit.library.contents import Content, StoredDocument, contents_of, documents_of
 from tests.collection.conftest import write
 from tests.fakes import WordEmbedder
@@ -130,6 +141,10 @@ def test_masked_are_lines_and_headings_that_say_nothing_else(context, text, said
     assert masked(Content(1, 1, "", context, text), {phrase_of(said)}) == expected
 
 
+def nothing_first(db, collection):
+    return None
+
+
 def stored(library):
     with library.reading() as (db, collection):
         return list(contents_of(db, collection.collection_id))
@@ -137,8 +152,7 @@ def stored(library):
 
 def test_masking_a_copy_changes_its_passages_and_leaves_the_library(library):
     before = stored(library)
-    made = made_of(library)
-    with copied(library, "company-docs") as other:
+    with copied(library, "company-docs", pseudo.questions_of) as (other, made):
         mask(other, "company-docs", made.phrases)
         after = stored(other)
         assert other.verify() == []
@@ -161,7 +175,7 @@ def test_what_masking_leaves_empty_is_gone(library, tmp_path):
     library.index([tmp_path / "docs"])
     with library.reading() as (db, collection):
         (only,) = [one for one in documents_of(db, collection.collection_id) if one.name == "only.md"]
-    with copied(library, "company-docs") as other:
+    with copied(library, "company-docs", nothing_first) as (other, _):
         mask(other, "company-docs", {only.document_id: {phrase_of("only a heading stands here")}})
         assert only.document_id not in {one.document_id for one in stored(other)}
         assert other.verify() == []
@@ -170,10 +184,146 @@ def test_what_masking_leaves_empty_is_gone(library, tmp_path):
 def test_a_copy_for_which_there_is_no_room_is_refused(library, monkeypatch):
     monkeypatch.setattr(twin, "ROOM", 1e12)
     with (
-        pytest.raises(LibraryNotWritable, match="a copy of the Library needs"),
-        copied(library, "company-docs"),
+        pytest.raises(LibraryNotWritable, match="a copy of collection 'company-docs' needs"),
+        copied(library, "company-docs", nothing_first),
     ):
         pass
+    assert remains(library) == []
+
+
+def remains(library):
+    return [path.name for path in library.folder.iterdir() if path.is_dir()]
+
+
+def test_a_copy_is_of_one_collection_and_answers_as_it_does(library, tmp_path):
+    write(tmp_path / "other" / "secret.md", "# A secret of others\n\nNothing of the otter.\n")
+    library.index([tmp_path / "other"], collection="others")
+    told = []
+    with copied(library, "company-docs", nothing_first, lambda *done: told.append(done)) as (other, _):
+        assert [one.name for one in other.collections()] == ["company-docs"]
+        assert other.verify() == [] and other.show().counts == library.show("company-docs").counts
+        assert other.show().snapshot == library.show("company-docs").snapshot
+        assert stat.S_IMODE(other.folder.stat().st_mode) == 0o700 or os.name == "nt"
+        assert other.folder.parent == library.folder
+        with other.reading() as (db, _):
+            assert not db.rows("SELECT * FROM texts WHERE text LIKE '%secret%'")
+        for mode in ("text", "vector"):
+            one, two = (
+                which.query("what the otter eats", mode=mode, collection="company-docs").hits
+                for which in (other, library)
+            )
+            assert [hit.passage_id for hit in one] == [hit.passage_id for hit in two]
+    assert told[-1][0] == told[-1][1] > 50
+    assert remains(library) == []
+
+
+def test_what_is_wrong_shows_before_anything_is_copied(library, monkeypatch):
+    """A model that is gone, a profile that is not there, too few questions: each without a copy."""
+
+    def never(*_):
+        raise AssertionError("copied")
+
+    monkeypatch.setattr(twin, "copy", never)
+    with pytest.raises(ProfileNotFound):
+        evaluate_itself(library, Wanted(profile="absent"))
+    with pytest.raises(UsageError, match="give 3 questions, expected 10"):
+        evaluate_itself(library, Wanted(), sample=3)
+
+    def gone(model):
+        raise ModelError(f"no {model}")
+
+    with pytest.raises(ModelError, match="no all-Mini"):
+        evaluate_itself(Library(library.folder, open_model=gone), Wanted(modes=("text",)))
+
+
+def test_new_ids_of_a_copy_are_none_that_its_snapshot_holds(library, tmp_path):
+    """Else a passage that was removed from the end would be found under the new one's name."""
+    write(tmp_path / "docs" / "last.md", "# The last words\n\nGone soon.\n")
+    library.index([tmp_path / "docs"])
+    library.rebuild()
+    last = library.show().snapshot.last_passage_id
+    (tmp_path / "docs" / "last.md").unlink()
+    library.index([tmp_path / "docs"])
+    with copied(library, "company-docs", pseudo.questions_of) as (other, made):
+        before = {one.passage_id for one in stored(other)}
+        mask(other, "company-docs", made.phrases)
+        assert min({one.passage_id for one in stored(other)} - before) > last
+
+
+def test_a_snapshot_that_a_writer_replaces_meanwhile_is_made_anew(library):
+    def replaced(db, collection):
+        (library.folder / library.show().snapshot.file).unlink()
+        return pseudo.questions_of(db, collection)
+
+    with copied(library, "company-docs", replaced) as (other, made):
+        mask(other, "company-docs", made.phrases)
+        assert other.query("offer fish number 3", mode="vector", k=1).hits[0].document == "animals/lynx.md"
+        assert other.verify() == []
+
+
+def test_an_error_in_the_copy_says_so(library, monkeypatch):
+    def broken_off(*_):
+        (copy,) = library.folder.glob(f"{twin.PREFIX}*")
+        raise lock.not_writable(copy, "database or disk is full")
+
+    monkeypatch.setattr(twin, "copy", broken_off)
+    with pytest.raises(LibraryNotWritable) as caught, copied(library, "company-docs", nothing_first):
+        pass
+    assert caught.value.message.startswith("the copy that is measured failed, your Library is as it was")
+    assert "run the same command again" in caught.value.remedy
+
+
+def test_where_nothing_can_be_written_the_copy_is_a_temporary_file(library, tmp_path, monkeypatch):
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    plain = twin.tempfile.mkdtemp
+
+    def refusing(*, prefix, dir):
+        if dir == library.folder:
+            raise PermissionError("no")
+        return plain(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr(twin.tempfile, "mkdtemp", refusing)
+    with copied(library, "company-docs", nothing_first) as (other, _):
+        assert other.folder.parent == tmp_path / "temporary" and other.verify() == []
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def abandoned(folder):
+    """A copy as a killed process leaves it."""
+    made = folder / f"{twin.PREFIX}abandoned"
+    write(made / twin.LOCK_NAME, "")
+    write(made / "library.db", "About lynx families")
+    return made
+
+
+def test_a_copy_that_was_left_is_warned_of_and_deleted_by_whoever_comes_next(library):
+    left = abandoned(library.folder)
+    check = next(one for one in examine(library).checks if one.name == "copies")
+    assert check.status == "warn" and str(left) in check.found and left.exists()
+    library.forget()
+    assert not left.exists() and not [one for one in examine(library).checks if one.name == "copies"]
+    left = abandoned(library.folder)
+    with copied(library, "company-docs", nothing_first):
+        assert not left.exists()
+
+
+def test_a_copy_in_use_is_left_alone_and_forget_waits_for_it(library):
+    with copied(library, "company-docs", nothing_first) as (other, _):
+        assert twin.left_behind(library.folder) == []
+        with pytest.raises(LibraryBusy, match="measures a copy of what is held"):
+            library.forget("animals/lynx.md")
+        assert other.verify() == []
+    library.forget()
+    assert library.verify() == []
+
+
+def test_other_folders_are_left_alone(library, tmp_path):
+    mine = write(library.folder / "self-portraits" / "me.txt", "me")
+    elsewhere = write(tmp_path / "elsewhere" / "a.txt", "a")
+    (library.folder / f"{twin.PREFIX}link").symlink_to(elsewhere.parent)
+    assert twin.sweep(library.folder) == []
+    assert mine.exists() and elsewhere.exists()
 
 
 def test_links_are_those_to_other_pages():

@@ -74,7 +74,14 @@ def test_a_table_may_hold_a_list_in_a_cell(library, tmp_path):
         ({"question": "x", "id": "a", "documents": ["laptop.md"]}, "line 2: the id 'a' is already in line 1"),
         ({"question": " ", "documents": ["laptop.md"]}, "line 2: 'question' is empty"),
         ({"question": "?!", "documents": ["laptop.md"]}, "line 2: the query '\\?!' is punctuation only"),
-        ({"documents": ["laptop.md"]}, "line 2: there is no 'question'"),
+        ({"query": "x", "documents": ["laptop.md"]}, "line 2: there is no 'question'.*'query'.*expected {"),
+        ({"question": "x", "documents": "laptop.md; leave.md"}, "line 2: .*several .* are a JSON list"),
+        ({"question": "x", "document": "leave.md", "passage": "sixteen weeks"}, "line 2: .* in no passage"),
+        ({"question": "x", "document": "leave.md", "heading": "Laptops"}, "line 2: the heading stands in no"),
+        (
+            {"question": "x", "document": "leave.md", "passage": "Parental", "heading": "Laptops"},
+            "line 2: the passage stands in hr/leave.md, and not under.*it stands under: 'Leave'",
+        ),
         ({"question": "x"}, "line 2: it names no document"),
         ({"question": "x", "documents": []}, "line 2: it names no document"),
         ({"question": "x", "documents": [3]}, "line 2: 'documents' holds 3"),
@@ -119,12 +126,27 @@ def test_what_gives_no_question_is_refused(library, tmp_path):
 
 
 def test_results_can_be_compared_where_the_same_is_asked_and_looked_for(library, tmp_path):
-    """Questions without an answer may come and go: no item of a result is of them."""
+    """Questions without an answer are asked, too: what is refused depends on them."""
     asked = {"question": "x", "documents": ["leave.md"]}
     one = read(library, jsonl(tmp_path, asked))
     with_probe = read(library, jsonl(tmp_path, asked, {"question": "y", "answerable": False}))
     other = read(library, jsonl(tmp_path, asked | {"documents": ["laptop.md"]}))
-    assert fingerprint_of(one) == fingerprint_of(with_probe) != fingerprint_of(other)
+    assert len({fingerprint_of(some) for some in (one, with_probe, other)}) == 3
+    assert fingerprint_of(one) == fingerprint_of(read(library, jsonl(tmp_path, asked)))
+
+
+def test_a_passage_across_two_is_refused_with_the_reason(library, tmp_path):
+    sentences = [
+        f"Sentence {number} says something of number {number} in many words." for number in range(200)
+    ]
+    write(tmp_path / "docs" / "long.txt", " ".join(sentences))
+    library.index([tmp_path / "docs"])
+    across = " ".join(sentences)  # of the whole document: in no passage, and across several
+    file = jsonl(tmp_path, {"question": "x", "document": "long.txt", "passage": across})
+    with pytest.raises(DataInvalid, match=r"line 1: .* stands in no passage of long\.txt, but across"):
+        read(library, file)
+    file = jsonl(tmp_path, {"question": "x", "document": "long.txt", "passage": sentences[7].upper()})
+    assert read(library, file)[0].passage == sentences[7].upper()
 
 
 def test_questions_are_read_as_they_were_written(library, tmp_path):

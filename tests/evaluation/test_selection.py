@@ -97,9 +97,7 @@ def clustering(seed: int, noises: dict[str, float]) -> Trial:
         return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
 
     texts = tuple(f"d{one}" for one in range(120))
-    return of_clustering(
-        LabelledSet(name="t", texts=texts, labels={"label": tuple(map(str, labels))}), embed, ["t"]
-    )[0]
+    return of_clustering(LabelledSet(texts=texts, labels={"label": tuple(map(str, labels))}), embed, ["t"])[0]
 
 
 @pytest.mark.slow

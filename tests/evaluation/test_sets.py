@@ -59,6 +59,15 @@ def test_judgements_may_lie_in_a_file_of_each_split(beir: Path):
     assert len(sets.read_retrieval(beir).queries) == 2
 
 
+def test_a_query_judged_without_a_relevant_document_stays_as_trec_eval_has_it(beir: Path):
+    with (beir / "qrels.tsv").open("a") as file:
+        file.write("q3\t1\t0\n")
+    assert sets.read_retrieval(beir).judgements["q3"] == {"1": 0.0}
+    (beir / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq3\t1\t0\n")
+    with pytest.raises(UsageError, match="no judged query"):
+        sets.read_retrieval(beir)
+
+
 def test_missing_judgements_are_missed(beir: Path):
     (beir / "qrels.tsv").unlink()
     with pytest.raises(UsageError, match=r"no qrels\.tsv"):
@@ -87,6 +96,7 @@ def test_missing_judgements_are_missed(beir: Path):
         ("qrels.tsv", "q1\t1\t1", "qrels.tsv, line 4: document '1' is judged twice"),
         ("qrels.tsv", "q1\t2\tgood", "qrels.tsv, line 4: 'score' is 'good', expected a number"),
         ("qrels.tsv", "q1\t2\tnan", "qrels.tsv, line 4: 'score' is 'nan', expected a number"),
+        ("qrels.tsv", "q1\t2\t0.5", "qrels.tsv, line 4: 'score' is 0.5, expected a whole number"),
         ("qrels.tsv", "q1\t2", "qrels.tsv, line 4: 2 cells, expected 3"),
     ],
 )
@@ -121,6 +131,41 @@ def test_half_a_compressed_file_is_an_error_and_no_shorter_set(tmp_path: Path):
         sets.read_pairs(path)
 
 
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (
+            b'{"a": "x", "b": "y", "score": 1' + b"0" * 400 + b"}",
+            "line 2: 'score' is 1000.*expected a number",
+        ),
+        (b"[" * 100_000, "line 2: no JSON"),
+        (b'{"a": "\xff"}', "line 2: no UTF-8"),
+    ],
+    ids=["a number without end", "brackets without end", "another encoding"],
+)
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
+def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, raw: bytes, said: str, ending: str):
+    whole = b'{"a": "x", "b": "y", "score": 1}\n' + raw + b"\n"
+    path = tmp_path / f"p{ending}"
+    path.write_bytes(gzip.compress(whole) if ending.endswith(".gz") else whole)
+    with pytest.raises(DataInvalid, match=said):
+        sets.read_scored(path)
+
+
+def test_a_compressed_file_that_is_damaged_inside_cannot_be_read(tmp_path: Path):
+    whole = bytearray(gzip.compress(b'{"a": "x", "b": "y", "label": 1}' * 400))
+    whole[10] = 0xFF  # the first block is of no kind that there is
+    (tmp_path / "p.jsonl.gz").write_bytes(whole)
+    with pytest.raises(UsageError, match="cannot be read"):
+        sets.read_pairs(tmp_path / "p.jsonl.gz")
+
+
+def test_a_cell_may_be_as_long_as_a_document(tmp_path: Path):
+    path = tmp_path / "p.csv"
+    path.write_text(f"a,b,label\n{'word ' * 60_000},x,1\ny,z,0\n", encoding="utf-8")
+    assert len(sets.read_pairs(path).first[0]) == 300_000
+
+
 def test_csv_may_hold_line_breaks_and_errors_name_where_a_row_begins(tmp_path: Path):
     path = tmp_path / "p.csv"
     path.write_text('a,b,label\n"one\nand two",x,1\nthree,,0\n', encoding="utf-8")
@@ -144,7 +189,6 @@ def test_scores_that_do_not_differ_are_refused(tmp_path: Path):
 def test_texts_may_have_several_labellings(tmp_path: Path):
     rows = [{"title": "T", "text": "a", "x": "1", "y": 2}, {"text": "b", "x": "2", "y": 3}]
     found = sets.read_labelled(jsonl(tmp_path / "d" / "data.jsonl", *rows), ["x", "y"])
-    assert found.name == "d"
     assert found.texts == ("T a", "b")
     assert dict(found.labels) == {"x": ("1", "2"), "y": ("2", "3")}
 
@@ -171,6 +215,18 @@ def test_reranking_reads_candidates(tmp_path: Path):
     path = jsonl(tmp_path / "r.jsonl", {"query": "q", "positive": ["a"], "negative": ["b", "c"]})
     (one,) = sets.read_reranking(path).queries
     assert (one.texts, one.relevant) == (("a", "b", "c"), 1)
+
+
+def test_candidates_of_one_kind_only_are_left_out_and_counted(tmp_path: Path):
+    rows = [
+        {"query": "q", "positive": ["a"], "negative": ["b"]},
+        {"query": "r", "positive": [], "negative": ["b"]},
+        {"query": "s", "positive": ["a"], "negative": []},
+    ]
+    found = sets.read_reranking(jsonl(tmp_path / "r.jsonl", *rows))
+    assert ([one.query for one in found.queries], found.left_out) == (["q"], 2)
+    with pytest.raises(DataInvalid, match="no row has both"):
+        sets.read_reranking(jsonl(tmp_path / "r.jsonl", *rows[1:]))
 
 
 def test_an_empty_file_and_one_of_another_kind_are_refused(tmp_path: Path):

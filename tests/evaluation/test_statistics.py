@@ -18,6 +18,13 @@ def test_an_interval_of_a_mean_holds_it_about_as_often_as_it_says():
     assert 0.88 <= held / 300 <= 0.98
 
 
+def test_an_interval_of_a_share_is_wilsons():
+    """Beside R: prop.test(7, 10, correct = FALSE)$conf.int."""
+    assert statistics.share_interval(7, 10) == pytest.approx((0.3967781, 0.8922087), abs=1e-6)
+    assert statistics.share_interval(0, 5)[0] == 0.0 < statistics.share_interval(0, 5)[1] < 0.5
+    assert statistics.share_interval(5, 5)[1] == 1.0
+
+
 def test_where_nothing_differs_a_difference_is_seldom_claimed():
     drawn = np.random.default_rng(2)
     p = [

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from searchkit.collection.library import Library
-from searchkit.errors import DataInvalid, RecipeMismatch, UsageError
+from searchkit.errors import DataInvalid, ProfileNotFound, UsageError
 from searchkit.evaluation import candidates, plots, tasks, tuning, variants
 from searchkit.evaluation.candidates import NOTHING, Renderer
 from searchkit.evaluation.paraphrase import paraphrases
-from searchkit.evaluation.questions import read_questions
 from searchkit.evaluation.selection import Plan
-from searchkit.evaluation.stored import StoredRanking
-from searchkit.evaluation.tuning import Wanted, pool_of, profile_of, tune, tune_collection
+from searchkit.evaluation.tuning import Tuning, pool_of, profile_of, tune
 from searchkit.profile import Instruction, Profile
 from tests.evaluation.reading import ReadingEmbedder, every_kind, pairs, retrieval, write
-from tests.fakes import WordEmbedder
 
 INSTRUCTION = "Represent the scientific claim for retrieving supporting paragraphs: "
 FEW = {"grammar": 4, "paraphrases": 2, "plan": Plan(rounds=400)}
@@ -72,31 +68,32 @@ def test_a_profiles_own_words_are_among_those_of_the_grammar():
 
 def test_candidates_are_tried_once_and_the_present_one_comes_first():
     profile = Profile.load("scientific-retrieval")
-    wanted = Wanted(profile=profile, own=[(profile.query.render(), None), ("mine:", None)])
-    pool, renderer = pool_of(ReadingEmbedder(), "retrieval", wanted)
+    wanted = Tuning(profile=profile, own=[(profile.query.render(), None), ("mine:", None)])
+    made = pool_of(ReadingEmbedder(), "retrieval", wanted)
+    pool = made.candidates
     assert pool[0].origin == "present" and pool[0].texts["query"] == profile.query.render()
-    assert renderer.trained and len({one.texts["query"] for one in pool}) == len(pool)
+    assert made.trained and len({one.texts["query"] for one in pool}) == len(pool)
     assert [one.texts["query"] for one in pool if one.origin == "own"] == ["mine: "]
     assert {one.texts["document"] for one in pool} == {profile.document.render()}
 
 
 def test_both_sides_of_a_symmetric_task_are_given_the_same():
-    pool, _ = pool_of(ReadingEmbedder(), "pairs", Wanted(own=[("mine: ", None)]))
+    pool = pool_of(ReadingEmbedder(), "pairs", Tuning(own=[("mine: ", None)])).candidates
     assert all(one.texts["query"] == one.texts["document"] for one in pool)
     with pytest.raises(UsageError, match="one instruction for both sides"):
-        pool_of(ReadingEmbedder(), "pairs", Wanted(changed="query"))
+        pool_of(ReadingEmbedder(), "pairs", Tuning(changed="query"))
 
 
 def test_with_both_sides_documents_are_given_the_other_half():
-    pool, _ = pool_of(ReadingEmbedder(), "retrieval", Wanted(changed="both", own=[("q: ", "d: ")]))
+    pool = pool_of(ReadingEmbedder(), "retrieval", Tuning(changed="both", own=[("q: ", "d: ")])).candidates
     assert {"query": "q: ", "document": "d: "} in [dict(one.texts) for one in pool]
     assert len({one.texts["document"] for one in pool}) > 3
 
 
 def test_an_own_candidate_for_queries_leaves_documents_as_they_are():
     profile = Profile.load("scientific-retrieval")
-    wanted = Wanted(profile=profile, changed="both", own=[("q: ", None)])
-    pool, _ = pool_of(ReadingEmbedder(trained=False), "retrieval", wanted)
+    wanted = Tuning(profile=profile, changed="both", own=[("q: ", None)])
+    pool = pool_of(ReadingEmbedder(trained=False), "retrieval", wanted).candidates
     assert [dict(one.texts) for one in pool if one.origin == "own"] == [{"query": "q: ", "document": ""}]
 
 
@@ -119,12 +116,33 @@ def test_a_family_that_wants_a_sentence_is_given_one_and_nothing_before_document
 
     renderer = Renderer(Asking(), "retrieval")
     (query, document), *_ = candidates.grammar("retrieval")
-    assert renderer.trained and renderer.taken == ("query",)
+    assert renderer.trained
     assert renderer.texts(query, document) == {
         "document": "",
         "query": "Instruct: Given a question, retrieve documents that answer it\nQuery:",
     }
     assert renderer.present(None).texts == {"document": "", "query": ""}
+    for text in ("find it", "Instruct: find it\nQuery:", "Instruct: find it\nQuery: ", "Instruct: find it"):
+        made = renderer.own(text, "query")
+        assert renderer.texts(made, NOTHING)["query"] == "Instruct: find it\nQuery:"
+
+
+def test_an_own_candidate_is_not_put_twice_behind_the_familys_own_words():
+    class Fixed(ReadingEmbedder):
+        def instruction_for(self, profile, side):
+            return f"{side}: "
+
+    renderer = Renderer(Fixed(), "retrieval")
+    for text in ("find: ", "query: find: "):
+        assert renderer.texts(renderer.own(text, "query"), NOTHING)["query"] == "query: find: "
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_an_instruction(tmp_path: Path):
+    (tmp_path / "c.txt").write_text("one: \ntwo: \n", encoding="utf-8-sig")
+    assert candidates.read_own(tmp_path / "c.txt") == [("one: ", None), ("two: ", None)]
+    (tmp_path / "d.txt").write_bytes(b"caf\xe9: \n")
+    with pytest.raises(UsageError, match="save it as UTF-8"):
+        candidates.read_own(tmp_path / "d.txt")
 
 
 def test_candidates_in_files(tmp_path: Path):
@@ -147,7 +165,7 @@ def test_candidates_in_files(tmp_path: Path):
 def test_the_better_instruction_is_found_and_becomes_a_profile(tmp_path: Path):
     embedder = ReadingEmbedder(noise=3.0)
     # 'supporting' stands in some of the grammar, and in no paraphrase of another.
-    (found,) = tune(embedder, tasks.task_at(retrieval(tmp_path / "set")), Wanted(grammar=12, paraphrases=0))
+    (found,) = tune(embedder, tasks.task_at(retrieval(tmp_path / "set")), Tuning(grammar=12, paraphrases=0))
     assert found.winner is not None
     chosen = found.candidates[found.winner]
     assert "supporting" in chosen.texts["query"] and "is better by" in found.verdict
@@ -159,7 +177,7 @@ def test_the_better_instruction_is_found_and_becomes_a_profile(tmp_path: Path):
 
 
 def test_where_none_is_better_the_default_is_kept(tmp_path: Path):
-    (found,) = tune(ReadingEmbedder(good=""), tasks.task_at(retrieval(tmp_path / "set")), Wanted(**FEW))
+    (found,) = tune(ReadingEmbedder(good=""), tasks.task_at(retrieval(tmp_path / "set")), Tuning(**FEW))
     assert found.winner is None
     said = re.fullmatch(
         r"no significant difference: keep the default \(50 items held out; differences under ±([\d.]+) "
@@ -173,7 +191,7 @@ def test_where_the_present_one_is_better_than_all_that_is_said(tmp_path: Path):
     profile = Profile.load("scientific-retrieval")
     task = tasks.task_at(retrieval(tmp_path / "set"))
     own = [("find it: ", None), ("look: ", None)]
-    wanted = Wanted(profile=profile, grammar=0, paraphrases=0, own=own, plan=Plan(rounds=1_000))
+    wanted = Tuning(profile=profile, grammar=0, paraphrases=0, own=own, plan=Plan(rounds=1_000))
     (found,) = tune(ReadingEmbedder(), task, wanted)
     assert found.winner is None
     assert found.verdict == "none is better, all that were compared significantly worse: keep the default"
@@ -181,108 +199,22 @@ def test_where_the_present_one_is_better_than_all_that_is_said(tmp_path: Path):
 
 def test_no_document_is_embedded_twice_for_the_query_side(tmp_path: Path):
     embedder = ReadingEmbedder()
-    tune(embedder, tasks.task_at(retrieval(tmp_path / "set")), Wanted(**FEW))
+    tune(embedder, tasks.task_at(retrieval(tmp_path / "set")), Tuning(**FEW))
     documents = [text for _, text in embedder.embedded if text[0] == "d"]
     assert len(documents) == len(set(documents)) == 100
 
 
 def test_symmetric_texts_are_embedded_under_each_instruction(tmp_path: Path):
     embedder = ReadingEmbedder()
-    tune(embedder, tasks.task_at(pairs(tmp_path / "set.jsonl")), Wanted(**FEW))
+    tune(embedder, tasks.task_at(pairs(tmp_path / "set.jsonl")), Tuning(**FEW))
     assert len({instruction for instruction, text in embedder.embedded if text == "d7"}) > 1
 
 
 def test_the_json_form_has_no_nan(tmp_path: Path):
-    import json
 
-    (found,) = tune(ReadingEmbedder(), tasks.task_at(pairs(tmp_path / "set.jsonl")), Wanted(**FEW))
+    (found,) = tune(ReadingEmbedder(), tasks.task_at(pairs(tmp_path / "set.jsonl")), Tuning(**FEW))
     odd = tuning.plain(found)
     assert json.loads(json.dumps(odd, allow_nan=False))["candidates"][0]["origin"] == "present"
-
-
-# ---------------------------------------------------------------- a Collection
-
-
-class CountingEmbedder(WordEmbedder):
-    def __init__(self, model: str = "words") -> None:
-        super().__init__(model)
-        self.asked: list[str] = []
-
-    def embed(self, texts, instruction=""):
-        self.asked += texts
-        return super().embed(texts, instruction)
-
-
-@pytest.fixture
-def indexed(tmp_path: Path):
-    """(Library, its embedder, file of questions): sixty documents, a question to each."""
-    embedder = CountingEmbedder()
-    library = Library(tmp_path / "library", open_model=lambda model: embedder)
-    for number in range(60):
-        place = tmp_path / "docs" / f"{number % 4}" / f"{number:02}.txt"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        long = " ".join(f"word{(number * 13 + one) % 97}" for one in range(300)) if number % 3 == 0 else ""
-        place.write_text(f"{long}\n\nrule{number} speaks of item{number * 7} and of thing{number % 9}\n")
-    library.index([tmp_path / "docs"], profile="company-docs")
-    rows = [
-        {"question": f"what does rule{n} say of thing{n % 9}", "documents": [f"{n:02}.txt"]}
-        for n in range(60)
-    ]  # fmt: skip
-    rows.append({"question": "who won the cup", "answerable": False})
-    return library, embedder, write(tmp_path / "questions.jsonl", rows)
-
-
-def test_a_collection_is_tuned_without_embedding_any_of_it(indexed):
-    library, embedder, questions = indexed
-    embedder.texts.clear(), embedder.asked.clear()
-    found = tune_collection(library, questions, Wanted(**FEW))
-    assert embedder.texts == []
-    assert {text.split()[0] for text in embedder.asked} == {"what"}
-    assert (found.items, found.main, found.candidates[0].origin) == (60, "ndcg@10", "present")
-    profile = Profile.load("company-docs")
-    assert found.candidates[0].texts["query"] == profile.query.render()
-    assert {one.texts["document"] for one in found.candidates} == {profile.document.render()}
-
-
-@pytest.mark.parametrize("threshold", [None, 0.4])
-def test_questions_find_what_a_query_by_vectors_finds(indexed, threshold):
-    library, embedder, questions = indexed
-    with library.reading() as (db, collection):
-        asked = [one for one in read_questions(questions, db, collection) if one.documents]
-        ranked = StoredRanking.read(db, collection, threshold)
-    instruction = Profile.load("company-docs").query.render()
-    assert len(ranked.vectors) > len(ranked.documents) == 60
-    trial = ranked.trial(asked, embedder.embed)
-    found = trial.observe({"query": instruction, "document": ""}, np.arange(60))[0]
-    for one, score in zip(asked, found, strict=True):
-        hits = library.query(one.text, mode="vector", per_document=1, k=10).hits
-        names = [hit.document for hit in hits if threshold is None or hit.cosine >= threshold]
-        rank = names.index(one.names[0]) + 1 if one.names[0] in names else None
-        assert score == pytest.approx(0 if rank is None else 1 / np.log2(rank + 1), abs=1e-9)
-    assert 0 < found.mean() < 1
-
-
-def test_another_recipe_is_refused(indexed):
-    library, _, questions = indexed
-    other = Profile.load("scientific-retrieval")
-    with pytest.raises(RecipeMismatch, match="document instruction"):
-        tune_collection(library, questions, Wanted(profile=other, **FEW))
-
-
-def test_an_instruction_that_cannot_change_is_no_subject(indexed, tmp_path: Path):
-    library, _, questions = indexed
-    with pytest.raises(UsageError, match="stored under one instruction"):
-        tune_collection(library, questions, Wanted(changed="both", **FEW))
-    library.index([tmp_path / "docs"], profile="topic-clustering")
-    with pytest.raises(UsageError, match="'clustering' has one for both sides"):
-        tune_collection(library, questions, Wanted(**FEW), collection="topic-clustering")
-
-
-def test_a_document_that_is_not_there_is_named_with_its_line(indexed, tmp_path: Path):
-    library, _, _ = indexed
-    wrong = write(tmp_path / "w.jsonl", [{"question": "what of rule1", "documents": ["gone.txt"]}])
-    with pytest.raises(DataInvalid, match=r"line 1: .*gone\.txt"):
-        tune_collection(library, wrong, Wanted(**FEW))
 
 
 # ---------------------------------------------------------------- robustness and ablation
@@ -291,7 +223,7 @@ def test_a_document_that_is_not_there_is_named_with_its_line(indexed, tmp_path: 
 def test_robustness_measures_paraphrases_and_their_gap(tmp_path: Path):
     sets = every_kind(tmp_path)
     chosen = [tasks.task_at(sets[kind]) for kind in ("retrieval", "pairs")]
-    wanted = variants.Wanted(profile="scientific-retrieval", plan=Plan(rounds=1_000))
+    wanted = variants.Varying(profile=Profile.load("scientific-retrieval"), plan=Plan(rounds=1_000))
     embedder = ReadingEmbedder(noise=3.0)
     found = variants.robustness(embedder, chosen, wanted, k=5)
     assert [one.task for one in found] == ["notes", "pairs"] and [len(one.levels) for one in found] == [6, 6]
@@ -305,18 +237,27 @@ def test_robustness_measures_paraphrases_and_their_gap(tmp_path: Path):
     assert plots.robustness_png(found).startswith(b"\x89PNG")
 
 
+def test_all_instructions_are_looked_at_before_the_first_set_is_measured(tmp_path: Path):
+    sets = every_kind(tmp_path)
+    embedder = ReadingEmbedder()
+    chosen = [tasks.task_at(sets["pairs"]), tasks.task_at(sets["sts"], profile="misspelt")]
+    with pytest.raises(ProfileNotFound, match="misspelt"):
+        variants.ablate(embedder, chosen, variants.Varying())
+    assert embedder.embedded == []
+
+
 def test_an_instruction_without_paraphrases_is_refused(tmp_path: Path):
     (tmp_path / "odd.toml").write_text(
         'task = "retrieval"\n[document]\nliteral = ""\n[query]\nliteral = ">>> "\n'
     )
-    wanted = variants.Wanted(profile=str(tmp_path / "odd.toml"))
+    wanted = variants.Varying(profile=Profile.load(tmp_path / "odd.toml"))
     with pytest.raises(UsageError, match="no paraphrase of '>>> '"):
         variants.robustness(ReadingEmbedder(), [tasks.task_at(retrieval(tmp_path / "s"))], wanted)
 
 
 def test_ablation_goes_from_nothing_to_the_detailed_instruction(tmp_path: Path):
     task = tasks.task_at(retrieval(tmp_path / "claims"), profile="scientific-retrieval")
-    (found,) = variants.ablate(ReadingEmbedder(noise=3.0), [task], variants.Wanted(plan=Plan(rounds=300)))
+    (found,) = variants.ablate(ReadingEmbedder(noise=3.0), [task], variants.Varying(plan=Plan(rounds=300)))
     assert [(level.name, level.texts["query"], level.texts["document"]) for level in found.levels] == [
         ("none", "", ""),
         ("tag", "claims: ", "claims: "),
@@ -331,7 +272,7 @@ def test_ablation_goes_from_nothing_to_the_detailed_instruction(tmp_path: Path):
 def test_with_the_query_side_alone_documents_have_no_instruction(tmp_path: Path):
     task = tasks.task_at(retrieval(tmp_path / "claims"))
     embedder = ReadingEmbedder()
-    wanted = variants.Wanted(changed="query", plan=Plan(rounds=100))
+    wanted = variants.Varying(changed="query", plan=Plan(rounds=100))
     (found,) = variants.ablate(embedder, [task], wanted)
     assert {level.texts["document"] for level in found.levels} == {""}
     assert len([text for _, text in embedder.embedded if text[0] == "d"]) == 100

@@ -22,8 +22,10 @@ def rank_biased_overlap(first: Sequence[Hashable], second: Sequence[Hashable], p
     depth, weighted by p ** depth; beyond the last it is taken to stay. Of two lengths the shorter counts.
     """
     depth = min(len(first), len(second))
+    if list(first) == list(second):
+        return 1.0  # exactly: the sum below ends a hair beside it
     if not depth:
-        return 1.0 if len(first) == len(second) else 0.0
+        return 0.0
     seen_first: set[Hashable] = set()
     seen_second: set[Hashable] = set()
     common, total = 0, 0.0

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from searchkit.evaluation.overlap import kendall, overlap, rank_biased_overlap
+from searchkit.evaluation.two_rankings import kendall, overlap, rank_biased_overlap
 
 
 def test_overlap_is_the_share_of_the_first_k():
@@ -30,6 +30,11 @@ def test_rank_biased_overlap_by_hand():
 )
 def test_rank_biased_overlap_at_its_ends(first, second, expected):
     assert rank_biased_overlap(first, second) == pytest.approx(expected)
+
+
+def test_equal_rankings_agree_exactly():
+    """A sum of shares may end a hair below 1, and a query that did not move would be shown as moved."""
+    assert {rank_biased_overlap(range(depth), range(depth)) for depth in range(1, 101)} == {1.0}
 
 
 def test_a_change_at_the_top_counts_more_than_one_further_down():

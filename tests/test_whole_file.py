@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from searchkit.analysis.whole_file import require_place, write_whole
 from searchkit.errors import UsageError
+from searchkit.whole_file import require_place, write_whole
 
 
 def test_a_file_is_replaced_and_keeps_its_rights(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from searchkit.errors import UsageError
 
-_REMEDY = "name a file in a folder that you may write to, as in: -o map.html"
+_REMEDY = "name a file in a folder that you may write to"
 
 
 def require_place(path: Path) -> None:
@@ -20,7 +20,7 @@ def require_place(path: Path) -> None:
         raise UsageError(f"{path} cannot be looked at: {error}", remedy=_REMEDY) from error
     if folder or not parent:
         found = "is a folder" if folder else "is in a folder that does not exist"
-        raise UsageError(f"{path} {found}", remedy="name a file in a folder that exists, as in: -o map.html")
+        raise UsageError(f"{path} {found}", remedy="name a file in a folder that exists")
     if real.exists() and not os.access(real, os.W_OK):
         raise UsageError(f"{path} may not be written: permission denied", remedy=_REMEDY)
     if not _is_special(real) and not os.access(real.parent, os.W_OK | os.X_OK):
