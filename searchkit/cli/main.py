@@ -32,6 +32,7 @@ COMMANDS = {
     "verify": ("searchkit.cli.library", "Check the database and the snapshots against each other."),
     "rebuild": ("searchkit.cli.library", "Write the snapshots anew from the stored vectors."),
     "profiles": ("searchkit.cli.profiles", "List, show and make instruction profiles."),
+    "train": ("searchkit.cli.train", "Train a model to follow instructions, from rows of your own."),
     "models": ("searchkit.cli.models", "List model families, show how a model takes instructions."),
 }
 

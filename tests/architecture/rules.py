@@ -48,9 +48,10 @@ OWNERS: dict[str, set[str]] = {
     "sklearn": {"analysis"},
     "openTSNE": {"analysis"},
     "umap": {"analysis"},
-    "matplotlib": {"analysis"},
+    "matplotlib": {"analysis", "training"},
+    "peft": {"training"},
 }
-IMPORTED_BY_ONE_FILE = {"faiss", "onnx", "onnxruntime"}
+IMPORTED_BY_ONE_FILE = {"faiss", "onnx", "onnxruntime", "peft"}
 
 # Reading these runs code that the file brings along.
 CODE_CARRYING_FORMATS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
