@@ -13,6 +13,7 @@ from torch import nn
 
 from searchkit.embedding.checkpoint import OLD_POOLING_KEYS, DenseLayer
 from searchkit.embedding.json_files import optional_json
+from searchkit.embedding.network import quiet
 from searchkit.embedding.opening import TOKENIZER, TOKENIZER_CONFIG, VOCABULARY_FILES
 from searchkit.settings import VERSION
 from searchkit.training.student import Student
@@ -29,7 +30,8 @@ def write_folder(student: Student, folder: Path) -> None:
     checkpoint = student.plan.checkpoint
     folder.mkdir(parents=True)
     network: Any = student.runtime.network
-    network.save_pretrained(str(folder))
+    with quiet():
+        network.save_pretrained(str(folder))
     for name in (TOKENIZER, TOKENIZER_CONFIG, *VOCABULARY_FILES):
         if (checkpoint.network / name).is_file():
             shutil.copyfile(checkpoint.network / name, folder / name)

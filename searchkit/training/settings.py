@@ -13,8 +13,6 @@ from types import MappingProxyType
 
 from searchkit.settings import DEFAULT_MODEL, expanded
 
-EMPTY: Mapping[str, float] = MappingProxyType({})
-NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 PAPER = "paper"
 IN_BATCH = "in_batch"
@@ -25,6 +23,14 @@ SCHEDULES = ("linear", "cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
+def _no_numbers() -> Mapping[str, float]:
+    return MappingProxyType({})
+
+
+def _no_names() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:
     """Which rows are trained on, and how often each task has its turn."""
@@ -32,8 +38,8 @@ class DataSettings:
     files: tuple[str, ...] = ()  # paths or globs, relative to the recipe's file
     cap: int | None = None  # rows of a task at most
     alpha: float = 1.0  # a task of n rows is drawn with a weight of n ** alpha
-    weights: Mapping[str, float] = EMPTY  # of tasks, instead of n ** alpha; 0 leaves a task out
-    shares: Mapping[str, float] = EMPTY  # factors of tasks upon that weight
+    weights: Mapping[str, float] = field(default_factory=_no_numbers)  # of tasks, instead of n ** alpha; 0 leaves a task out
+    shares: Mapping[str, float] = field(default_factory=_no_numbers)  # factors of tasks upon that weight
     held_out: int = 0  # rows of each task that are evaluated on and never trained on
 
 
@@ -43,7 +49,7 @@ class LossSettings:
 
     name: str = PAPER
     temperature: float = 0.01
-    tasks: Mapping[str, str] = NO_NAMES  # losses of tasks that have another one
+    tasks: Mapping[str, str] = field(default_factory=_no_names)  # losses of tasks that have another one
     reverse: bool = True  # from positives to queries, too
     queries: bool = False  # the other queries are candidates, too
     positives: bool = False  # the other positives are kept off a row's own, too

@@ -44,6 +44,8 @@ class Student:
 
     def __init__(self, recipe: TrainingRecipe) -> None:
         named = recipe.family or family_of_result(plan_model(recipe.base)).name
+        # transformers fills up poolers that a checkpoint leaves out, by chance: they are not used, but written.
+        torch.manual_seed(recipe.seed)
         self.plan, self.tokens, self.runtime = open_in_torch(recipe.base, family=named, device=recipe.device)
         self.device = self.runtime.device
         self._sides = tuple(
