@@ -185,7 +185,7 @@ def _read(loader: Any, folder: Path, model: str, kind: str) -> tuple[nn.Module, 
             remedy="searchkit never runs code from a model folder; a newer transformers may know the type",
         )
     try:
-        with _quiet():
+        with quiet():
             network, report = loader.from_pretrained(
                 str(folder),
                 dtype=torch.float32,
@@ -271,8 +271,8 @@ def _dense(layer: DenseLayer) -> nn.Linear:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' report table and progress bar from a user's terminal: we read the report."""
+def quiet() -> Iterator[None]:
+    """Keep transformers' report tables and progress bars from a user's terminal."""
     reports: Any = transformers.utils.logging
     verbosity, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
     reports.set_verbosity(logging.CRITICAL)

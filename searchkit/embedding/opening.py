@@ -110,6 +110,23 @@ def read_locally(model: str | Path) -> tuple[Family, Tokens]:
     return plan.family, _tokens(plan, tokenizer, tokenizer.get_vocab_size())
 
 
+def open_in_torch(
+    model: str | Path, *, family: str | None = None, device: str = "auto"
+) -> tuple[Plan, Tokens, TorchRuntime]:
+    """A model in torch and float32, for who changes its weights. Errors are those of `open_embedder`.
+
+    Returns: what is known of it, its tokenizer, its network with pooling and tail.
+    """
+    from searchkit.embedding.torch_runtime import TorchRuntime
+
+    plan = plan_model(model, family=family)
+    runtime = TorchRuntime(plan.checkpoint, plan.pooling, device)
+    tokenizer = read_tokenizer(
+        plan.checkpoint.network / TOKENIZER, lambda: built_tokenizer(plan.checkpoint.network)
+    )
+    return plan, _tokens(plan, tokenizer, runtime.vocabulary), runtime
+
+
 def _described(
     model: str | Path, *, max_tokens: int | None, family: str | None, revision: str | None
 ) -> tuple[Plan, dict[str, str], Parts]:

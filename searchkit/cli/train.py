@@ -1,0 +1,71 @@
+"""`searchkit train RECIPE.toml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from searchkit.cli import output, progress
+
+if TYPE_CHECKING:
+    from searchkit.training.settings import TrainingRecipe
+
+
+@click.command("train")
+@click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
+@click.option(
+    "--resume/--restart",
+    default=None,
+    help="Go on from the last checkpoint, or begin anew.  [default: go on]",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be trained and how long it would take.")
+def train_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
+    """Train a model to follow Instructions, as RECIPE.toml says.
+
+    Ended in any way, the same command goes on from the last checkpoint.
+
+    \b
+    searchkit train mine.toml --dry-run
+    searchkit train mine.toml
+    """
+    from searchkit.training.recipe import load_recipe
+
+    read = load_recipe(recipe)
+    if dry_run:
+        _show_plan(read)
+        return
+    from searchkit.training.trainer import train
+
+    with progress.steps() as show:
+        done = train(read, resume=resume, show=show)
+    at = (
+        f"step {done.best_step}, the best of {len(done.scores)} evaluations"
+        if done.scores
+        else "the last step"
+    )
+    click.echo(f"{done.model}: {done.steps} steps, the weights of {at}")
+
+
+def _show_plan(read: TrainingRecipe) -> None:
+    from searchkit.training.planning import plan_training
+
+    plan = plan_training(read)
+    shown = output.table("task", "rows", "left out", "steps", "loss")
+    for one in plan.tasks:
+        shown.add_row(one.task, f"{one.rows:,}", f"{one.left_out:,}", f"{one.steps:,}", one.loss)
+    output.console().print(shown)
+    click.echo(
+        f"{plan.rows:,} rows of {len(plan.tasks)} tasks; {plan.steps:,} steps of {read.batch} rows, "
+        f"about {plan.tokens:,.0f} tokens each"
+    )
+    click.echo(
+        f"{plan.weights:,} weights trained in {plan.precision} on {plan.device}; a step takes about "
+        f"{plan.seconds:.1f} s, all of them {_duration(plan.seconds * plan.steps)}, evaluations not counted"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
