@@ -6,13 +6,14 @@ import glob
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 from searchkit.embedding.hashes import file_sha256
-from searchkit.errors import TrainingInvalid
+from searchkit.errors import TrainingInvalid, near_names
 
 Pair: TypeAlias = tuple[str, str]  # (Instruction, text)
 
@@ -21,6 +22,9 @@ FORM = (
 )
 TASK_KEYS = ("task_name", "task_id", "task")
 KEYS = ("query", "pos", "neg", *TASK_KEYS)
+NOT_BLANK = re.compile(r"[^ \t\r\n]")
+BLOCK = 1 << 20  # characters of a JSON list that are read at once
+LARGEST_ROW = 1 << 26  # characters; a list that is damaged is not read to its end in search of a row's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,7 @@ def _rows(file: Path) -> Iterator[tuple[str, Any]]:
             while first.isspace() or first == "\ufeff":
                 first = stream.read(1)
             if first == "[":
-                yield from _listed(file, first + stream.read())
+                yield from _listed(file, stream)
                 return
             line = first + stream.readline()
             number = 1
@@ -104,17 +108,52 @@ def _rows(file: Path) -> Iterator[tuple[str, Any]]:
         ) from error
 
 
-def _listed(file: Path, text: str) -> Iterator[tuple[str, Any]]:
-    rows = _parsed(text, str(file))
-    for number, row in enumerate(rows, start=1):
-        yield f"{file}: row {number}", row
+def _listed(file: Path, stream: TextIO) -> Iterator[tuple[str, Any]]:
+    """The rows of one JSON list, whose bracket has been read; a part of the file at a time."""
+    decoder = json.JSONDecoder()
+    text, at, number, size = "", 0, 1, BLOCK
+    while True:
+        at = _after_blanks(text, at)
+        if number == 1 and text[at : at + 1] == "]":
+            return
+        place = f"{file}: row {number}"
+        try:
+            row, end = decoder.raw_decode(text, at)
+            end = _after_blanks(text, end)
+            wrong = "the list has no end" if end == len(text) else ""
+        except json.JSONDecodeError as error:
+            wrong = error.msg
+        except RecursionError as error:
+            raise _no_json(place, error) from error
+        if wrong:
+            more = stream.read(size)
+            if not more or len(text) - at > LARGEST_ROW:
+                raise _no_json(place, wrong)
+            # Twice as much each time that a row is not whole: else a long one is read over and over.
+            text, at, size = text[at:] + more, 0, 2 * size
+            continue
+        yield place, row
+        if text[end] == "]":
+            return
+        if text[end] != ",":
+            raise _no_json(place, f"expected a comma or the end of the list, found {text[end]!r}")
+        at, number, size = end + 1, number + 1, BLOCK
+
+
+def _after_blanks(text: str, at: int) -> int:
+    found = NOT_BLANK.search(text, at)
+    return found.start() if found else len(text)
 
 
 def _parsed(text: str, place: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TrainingInvalid(f"{place}: no JSON: {error}", remedy=f"a row is: {FORM}") from error
+        raise _no_json(place, error) from error
+
+
+def _no_json(place: str, error: object) -> TrainingInvalid:
+    return TrainingInvalid(f"{place}: no JSON: {error}", remedy=f"a row is: {FORM}")
 
 
 def _example(row: Any, place: str, known: dict[str, str]) -> Example:
@@ -122,6 +161,9 @@ def _example(row: Any, place: str, known: dict[str, str]) -> Example:
         raise _refused(place, f"a {type(row).__name__}, expected an object")
     if odd := [key for key in ("query", "pos") if key not in row]:
         raise _refused(place, f"no {' and no '.join(odd)}")
+    # Other keys are let be, rows bring many; a likely slip of the pen would silently lose what it says.
+    if odd := [key for key in row if key not in KEYS and "neg" not in row and key.startswith("neg")]:
+        raise _refused(place, f"unknown key '{odd[0]}'{near_names(odd[0], KEYS)}")
     named = [row[key] for key in TASK_KEYS if key in row]
     if not named or not isinstance(named[0], str | int) or isinstance(named[0], bool):
         raise _refused(place, "no task_name")

@@ -24,7 +24,6 @@ def make_optimiser(student: Student, settings: OptimiserSettings) -> torch.optim
     made = [
         {"params": weights, "share": share, "weight_decay": decay, "lr": settings.rate * share}
         for (share, decay), weights in groups.items()
-        if share > 0
     ]
     return torch.optim.AdamW(made, lr=settings.rate, fused=student.device.split(":")[0] in ("cpu", "cuda"))
 

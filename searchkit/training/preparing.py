@@ -49,7 +49,7 @@ def prepare(recipe: TrainingRecipe, *, evaluate_held_out: bool = True) -> Prepar
     chosen = capped(examples, recipe.data, recipe.seed)
     held = {task: rows for task, rows in held.items() if task in chosen}
     student = Student(recipe)
-    fitting, left_out = _fitting(chosen, student, recipe)
+    fitting, left_out = _fitting(chosen, student)
     _check_losses(fitting, recipe)
     base = [file_sha256(file) for file in weight_files(student.plan.checkpoint)]
     return Prepared(
@@ -72,7 +72,7 @@ def _evaluation(
 
 
 def _fitting(
-    examples: Mapping[str, Sequence[Example]], student: Student, recipe: TrainingRecipe
+    examples: Mapping[str, Sequence[Example]], student: Student
 ) -> tuple[dict[str, list[Example]], dict[str, int]]:
     """Rows whose Instructions leave room for a text, and how many do not."""
     known: dict[str, int] = {}
@@ -81,7 +81,7 @@ def _fitting(
             for instruction, _ in (one.query, *one.positives, *one.negatives):
                 known.setdefault(instruction, 0)
     counts = dict(zip(known, student.instruction_tokens(list(known)), strict=True))
-    limits = [MAX_INSTRUCTION_SHARE * size for size in (recipe.query_tokens, recipe.document_tokens)]
+    limits = [MAX_INSTRUCTION_SHARE * size for size in student.windows]
 
     def fits(one: Example) -> bool:
         return counts[one.query[0]] <= limits[0] and all(

@@ -109,6 +109,19 @@ def recipe_sha256(recipe: TrainingRecipe) -> str:
     return value_sha256(recipe_facts(recipe))
 
 
+def filled(before: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of a run that an older searchkit began, with the defaults of what it did not know yet."""
+    return {
+        **{key: value for key, value in defaults.items() if key not in before},
+        **{
+            key: filled(value, defaults[key])
+            if isinstance(value, dict) and isinstance(defaults.get(key), dict)
+            else value
+            for key, value in before.items()
+        },
+    }
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Where two recipes' facts differ, in words."""
     found = []
@@ -286,7 +299,7 @@ def _ranges(recipe: TrainingRecipe) -> list[tuple[str, float, float, float]]:
         ("[optimiser] warmup", optimiser.warmup, 0, 1),
         ("[optimiser] decay", optimiser.decay, 0, inf),
         ("[optimiser] clip", optimiser.clip, 0, inf),
-        ("[optimiser] layer_decay", optimiser.layer_decay, 0, 1),
+        ("[optimiser] layer_decay", optimiser.layer_decay, 0.01, 1),
         ("[lora] rank", recipe.lora.rank, 0, inf),
         ("[lora] dropout", recipe.lora.dropout, 0, 1),
         ("[anchor] weight", anchor.weight, 0, inf),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ class RunLog:
         self.lines.append(dict(line))
         self._stream.write(f"{_line(line)}\n")
         self._stream.flush()
+
+    def sync(self) -> None:
+        """Have on disk what was added: before a checkpoint, which has no line again that it knows of."""
+        os.fsync(self._stream.fileno())
 
     def close(self) -> None:
         """Close the file."""

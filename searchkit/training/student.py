@@ -48,9 +48,7 @@ class Student:
         torch.manual_seed(recipe.seed)
         self.plan, self.tokens, self.runtime = open_in_torch(recipe.base, family=named, device=recipe.device)
         self.device = self.runtime.device
-        self._sides = tuple(
-            self._windowed(window) for window in (recipe.query_tokens, recipe.document_tokens)
-        )
+        self._sides = (self._windowed(recipe.query_tokens), self._windowed(recipe.document_tokens))
         wanted = recipe.precision == "bfloat16" or (recipe.precision == "auto" and worthwhile(self.runtime))
         self.precision = "bfloat16" if wanted else "float32"
         self._dropout = recipe.dropout
@@ -78,6 +76,11 @@ class Student:
             counts=np.concatenate([first.counts, second.counts]),
             merged=np.concatenate([first.merged, second.merged]),
         )
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """Tokens that are read of a query, and of a document."""
+        return self._sides[0].max_tokens, self._sides[1].max_tokens
 
     def instruction_tokens(self, instructions: Sequence[str]) -> list[int]:
         """Tokens of each Instruction, without special tokens."""

@@ -32,7 +32,7 @@ from searchkit.training.folder import write_card, write_folder
 from searchkit.training.lora import merge_adapters
 from searchkit.training.optimiser import make_optimiser, rate_at, set_rate
 from searchkit.training.preparing import Prepared, prepare
-from searchkit.training.recipe import differences, recipe_facts, recipe_toml
+from searchkit.training.recipe import differences, filled, recipe_facts, recipe_toml
 from searchkit.training.runlog import RunLog, draw_curve
 from searchkit.training.settings import TrainingRecipe
 from searchkit.training.stepping import StepResult, take_step
@@ -158,7 +158,8 @@ class _Training:
     def take_up(self, file: Path) -> None:
         """Go on from a checkpoint."""
         progress = read_progress(file)
-        if found := differences(dict(progress.facts), self.facts):
+        defaults = {"recipe": recipe_facts(TrainingRecipe(out=""))}
+        if found := differences(filled(progress.facts, defaults), self.facts):
             raise TrainingFailed(
                 f"the run in {self.run} was another one: {'; '.join(found[:4])}",
                 remedy=f"name another folder as out, or {RESTART}",
@@ -246,6 +247,7 @@ class _Training:
             self.progress = replace(progress, worse=progress.worse + 1)
 
     def _keep(self) -> None:
+        self.log.sync()
         write_checkpoint(self.kept, self.progress, self.student.weights(), self.optimiser, self.names)
         sweep_best(self.kept)
         draw_curve(self.log.lines, self.run / "curve.png")
