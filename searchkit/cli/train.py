@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searchkit.cli import output, progress
+from searchkit.settings import expanded
 
 if TYPE_CHECKING:
     from searchkit.training.settings import TrainingRecipe
@@ -38,8 +39,16 @@ def train_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
         return
     from searchkit.training.trainer import train
 
+    evaluate = None
+    if read.evaluate.sets:
+        from searchkit.evaluation.in_training import judged_on
+
+        targets = [read.folder / expanded(one) for one in read.evaluate.sets]
+        evaluate = judged_on(targets, read.evaluate.profile or None)
     with progress.steps() as show:
-        done = train(read, resume=resume, show=show)
+        done = train(read, evaluate=evaluate, resume=resume, show=show)
+    if not done.told_here:
+        return
     at = (
         f"step {done.best_step}, the best of {len(done.scores)} evaluations"
         if done.scores

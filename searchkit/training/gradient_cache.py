@@ -16,6 +16,7 @@ from torch import Tensor
 
 from searchkit.embedding.batching import WIDTH_STEP, plan_batches
 from searchkit.embedding.tokens import TokenRows
+from searchkit.training.processes import ALONE, Processes
 
 # Tokens that go through the network at once, padding included; see docs/LOG.md for the figures.
 FORWARD_TOKENS = {"cpu": 4096, "mps": 8192, "cuda": 65536}
@@ -23,6 +24,12 @@ FORWARD_TOKENS = {"cpu": 4096, "mps": 8192, "cuda": 65536}
 
 class Reads(Protocol):
     """What turns some tokenised rows into vectors with gradients."""
+
+    device: str
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
 
     def vectors(self, rows: TokenRows, batch: Sequence[int]) -> Tensor:
         """(len(batch), dim) float32."""
@@ -36,6 +43,7 @@ def backward(
     forward_tokens: int,
     kept_tokens: int,
     seed: int,
+    processes: Processes = ALONE,
 ) -> Tensor:
     """Add the gradients of a loss to the weights.
 
@@ -46,18 +54,26 @@ def backward(
         forward_tokens: tokens that go through the network at once, padding included.
         kept_tokens: with more tokens than these, chunks are computed twice instead of kept.
         seed: of what a chunk drops out: the same both times.
+        processes: those that share the rows; each adds the gradients of its own share to its weights.
 
     Returns: the loss, without gradient.
     """
-    chunks = list(plan_batches(rows.lengths, min(forward_tokens, kept_tokens)))
-    kept = sum(-(-length // WIDTH_STEP) * WIDTH_STEP for length in rows.lengths) <= kept_tokens
+    lengths = rows.lengths
+    mine = processes.share(lengths)
+    planned = plan_batches([lengths[row] for row in mine], min(forward_tokens, kept_tokens))
+    chunks = [[mine[at] for at in chunk] for chunk in planned]
+    kept = sum(-(-lengths[row] // WIDTH_STEP) * WIDTH_STEP for row in mine) <= kept_tokens
+    seed += processes.rank << 32  # or all processes would drop out alike
     outputs: list[Tensor] = []
     for number, chunk in enumerate(chunks):
         torch.manual_seed(seed + number)
         with nullcontext() if kept else torch.no_grad():
             outputs.append(student.vectors(rows, chunk))
-    order = torch.tensor([position for chunk in chunks for position in chunk]).argsort()
-    leaf = torch.cat([one.detach() for one in outputs])[order.to(outputs[0].device)].requires_grad_()
+    vectors = torch.empty((len(mine), student.dim), device=student.device)
+    place = {row: at for at, row in enumerate(mine)}
+    for chunk, output in zip(chunks, outputs, strict=True):
+        vectors[[place[row] for row in chunk]] = output.detach()
+    leaf = processes.gathered(vectors, lengths).requires_grad_()
     loss = loss_of(leaf)
     loss.backward()  # type: ignore[no-untyped-call]
     gradient = leaf.grad

@@ -13,6 +13,7 @@ from searchkit.training.batches import Schedule, capped, groups_of
 from searchkit.training.examples import Example, data_fingerprint, find_files, read_examples
 from searchkit.training.held_out import evaluate_held_out, split
 from searchkit.training.objective import Embed, Objective
+from searchkit.training.processes import ALONE, Processes
 from searchkit.training.settings import IN_BATCH, PAPER, TrainingRecipe
 from searchkit.training.student import Student
 
@@ -24,6 +25,7 @@ MAX_INSTRUCTION_SHARE = 0.5
 class Prepared:
     """A training, ready to begin."""
 
+    processes: Processes
     student: Student
     examples: Mapping[str, Sequence[Example]]  # trained on, by task
     left_out: Mapping[str, int]  # rows whose Instruction is too long for the window, by task
@@ -35,7 +37,7 @@ class Prepared:
     base: str  # of the weights that training begins with
 
 
-def prepare(recipe: TrainingRecipe, *, evaluate_held_out: bool = True) -> Prepared:
+def prepare(recipe: TrainingRecipe, processes: Processes = ALONE) -> Prepared:
     """Read the rows, open the model, make the batches.
 
     Raises:
@@ -44,7 +46,7 @@ def prepare(recipe: TrainingRecipe, *, evaluate_held_out: bool = True) -> Prepar
     files = find_files(recipe.data.files, recipe.folder)
     examples: Mapping[str, Sequence[Example]] = read_examples(files)
     held: dict[str, list[Example]] = {}
-    if recipe.data.held_out and evaluate_held_out:
+    if recipe.data.held_out:
         examples, held = split(examples, recipe.data.held_out, recipe.seed)
     chosen = capped(examples, recipe.data, recipe.seed)
     held = {task: rows for task, rows in held.items() if task in chosen}
@@ -53,11 +55,12 @@ def prepare(recipe: TrainingRecipe, *, evaluate_held_out: bool = True) -> Prepar
     _check_losses(fitting, recipe)
     base = [file_sha256(file) for file in weight_files(student.plan.checkpoint)]
     return Prepared(
+        processes=processes,
         student=student,
         examples=fitting,
         left_out=left_out,
         schedule=Schedule(fitting, recipe),
-        objective=_objective(recipe, fitting),
+        objective=_objective(recipe, fitting, processes),
         evaluate=_evaluation(held) if held else None,
         anchor_texts=_anchor_texts(fitting, recipe),
         data=data_fingerprint(files),
@@ -117,15 +120,18 @@ def _check_losses(examples: Mapping[str, Sequence[Example]], recipe: TrainingRec
             )
 
 
-def _objective(recipe: TrainingRecipe, examples: Mapping[str, Sequence[Example]]) -> Objective:
+def _objective(
+    recipe: TrainingRecipe, examples: Mapping[str, Sequence[Example]], processes: Processes
+) -> Objective:
     in_batch = [task for task in examples if recipe.loss.tasks.get(task, recipe.loss.name) == IN_BATCH]
     groups = {task: groups_of(examples[task]) for task in in_batch} if recipe.loss.groups else {}
     guide: Embed | None = None
     teacher: Embed | None = None
     if in_batch and recipe.loss.guide not in ("none", "self"):
-        guide = _frozen(recipe.base if recipe.loss.guide == "base" else recipe.loss.guide, recipe)
+        of = recipe.base if recipe.loss.guide == "base" else recipe.loss.guide
+        guide = processes.shared(_frozen(of, recipe))
     if recipe.anchor.weight:
-        teacher = _frozen(recipe.base, recipe)
+        teacher = processes.shared(_frozen(recipe.base, recipe))
     return Objective(loss=recipe.loss, anchor=recipe.anchor, groups=groups, guide=guide, teacher=teacher)
 
 

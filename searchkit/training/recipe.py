@@ -22,6 +22,7 @@ from searchkit.training.settings import (
     SCHEDULES,
     AnchorSettings,
     DataSettings,
+    EvaluateSettings,
     LoraSettings,
     LossSettings,
     OptimiserSettings,
@@ -37,6 +38,7 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "optimiser": OptimiserSettings,
         "lora": LoraSettings,
         "anchor": AnchorSettings,
+        "evaluate": EvaluateSettings,
     }
 )
 # What does not change what is learned: a run may go on under other values of these.
@@ -254,6 +256,10 @@ def _check(recipe: TrainingRecipe, where: str) -> None:
             raise TrainingInvalid(
                 f"{where}: {name} is {number:g}", remedy=f"expected at least {low:g}{upper}"
             )
+    if recipe.evaluate.sets and not recipe.evaluate_every:
+        raise TrainingInvalid(
+            f"{where} names sets to evaluate on, but not how often", remedy="add a line: evaluate_every = 200"
+        )
     if recipe.patience and not recipe.evaluate_every:
         raise TrainingInvalid(
             f"{where} says patience, which counts evaluations, but not how often to evaluate",

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from searchkit.training.durable import write_durably
 
@@ -17,27 +17,37 @@ SMOOTHED = 0.98  # of the loss curve: what is kept of the mean at each step
 class RunLog:
     """A file of lines, appended to; what a checkpoint does not know of is cut off."""
 
-    def __init__(self, file: Path, *, up_to_step: int | None) -> None:
-        """Open the log, with the lines of steps up to this one kept; None to begin anew."""
-        kept = [] if up_to_step is None else [one for one in read_log(file) if one["step"] <= up_to_step]
-        self.lines: list[dict[str, Any]] = kept
+    def __init__(self, file: Path | None, *, up_to_step: int | None) -> None:
+        """Open the log, with the lines of steps up to this one kept; None to begin anew.
+
+        file: None to keep lines in memory only.
+        """
+        self._stream: TextIO | None = None
+        self.lines: list[dict[str, Any]] = []
+        if file is None:
+            return
+        if up_to_step is not None:
+            self.lines += [one for one in read_log(file) if one["step"] <= up_to_step]
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(file, "".join(f"{_line(one)}\n" for one in kept).encode("utf-8"))
+        write_durably(file, "".join(f"{_line(one)}\n" for one in self.lines).encode("utf-8"))
         self._stream = file.open("a", encoding="utf-8")
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Append a line."""
         self.lines.append(dict(line))
-        self._stream.write(f"{_line(line)}\n")
-        self._stream.flush()
+        if self._stream is not None:
+            self._stream.write(f"{_line(line)}\n")
+            self._stream.flush()
 
     def sync(self) -> None:
         """Have on disk what was added: before a checkpoint, which has no line again that it knows of."""
-        os.fsync(self._stream.fileno())
+        if self._stream is not None:
+            os.fsync(self._stream.fileno())
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
 
 
 def read_log(file: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 from searchkit.settings import DEFAULT_MODEL, expanded
 
-
 PAPER = "paper"
 IN_BATCH = "in_batch"
 LOSSES = (PAPER, IN_BATCH)
@@ -98,6 +97,14 @@ class AnchorSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateSettings:
+    """What judges the model on the way, beside rows held out: judged sets, as `searchkit eval` reads them."""
+
+    sets: tuple[str, ...] = ()  # folders, files, suites; relative to the recipe's file
+    profile: str = ""  # whose Instructions sets get that name none; '' for none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRecipe:
     """A whole training, as said in a TOML file."""
 
@@ -125,6 +132,7 @@ class TrainingRecipe:
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     anchor: AnchorSettings = field(default_factory=AnchorSettings)
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
 
     @property
     def run_folder(self) -> Path:

@@ -59,8 +59,10 @@ def take_step(prepared: Prepared, recipe: TrainingRecipe, number: int) -> StepRe
             loss_of,
             forward_tokens=FORWARD_TOKENS[student.device.split(":")[0]],
             kept_tokens=recipe.chunk_tokens,
-            seed=int(random_for(recipe.seed, "dropout", number).integers(2**62)),
+            seed=int(random_for(recipe.seed, "dropout", number).integers(2**48)),
+            processes=prepared.processes,
         )
+    prepared.processes.add_up(student.trained.values())
     return StepResult(
         task=batch.task,
         loss=float(loss),

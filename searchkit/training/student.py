@@ -44,7 +44,7 @@ class Student:
 
     def __init__(self, recipe: TrainingRecipe) -> None:
         named = recipe.family or family_of_result(plan_model(recipe.base)).name
-        # transformers fills up poolers that a checkpoint leaves out, by chance: they are not used, but written.
+        # transformers fills up poolers that a checkpoint leaves out, by chance: not used, but written.
         torch.manual_seed(recipe.seed)
         self.plan, self.tokens, self.runtime = open_in_torch(recipe.base, family=named, device=recipe.device)
         self.device = self.runtime.device
@@ -76,6 +76,11 @@ class Student:
             counts=np.concatenate([first.counts, second.counts]),
             merged=np.concatenate([first.merged, second.merged]),
         )
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return self.runtime.dim
 
     @property
     def windows(self) -> tuple[int, int]:

@@ -32,6 +32,7 @@ from searchkit.training.folder import write_card, write_folder
 from searchkit.training.lora import merge_adapters
 from searchkit.training.optimiser import make_optimiser, rate_at, set_rate
 from searchkit.training.preparing import Prepared, prepare
+from searchkit.training.processes import join, leave
 from searchkit.training.recipe import differences, filled, recipe_facts, recipe_toml
 from searchkit.training.runlog import RunLog, draw_curve
 from searchkit.training.settings import TrainingRecipe
@@ -52,6 +53,7 @@ class Trained:
     steps: int  # taken, those before an interruption too
     best_step: int | None  # whose weights the result has; None without evaluations: the last one's
     scores: Mapping[int, float] = field(default_factory=dict)  # by step
+    told_here: bool = True  # whether this process is the one, of several, that speaks
 
 
 def train(
@@ -68,7 +70,7 @@ def train(
     Args:
         recipe: of the training.
         evaluate: judges the model every `evaluate_every` steps, and before the first; None for the rows
-            held out. The result is what it judged best.
+            held out, which else are only reported. The result is what it judged best.
         resume: True: there has to be a run to go on with; False: begin anew; None: whichever it is.
         show: told about the progress.
 
@@ -77,24 +79,51 @@ def train(
         TrainingFailed: the loss is no number, or the run was one of another recipe, data or base.
         ModelError, ModelNotFound: the base cannot be loaded.
     """
-    run = recipe.run_folder
-    file = _last_checkpoint(run, resume)
-    if file is None and (run / "model").exists() and resume is not False:
-        raise TrainingInvalid(
-            f"{run / 'model'} is there already", remedy=f"name another folder as out, or {RESTART}"
-        )
-    prepared = prepare(recipe, evaluate_held_out=evaluate is None)
-    training = _Training(recipe, prepared, evaluate or prepared.evaluate)
-    if file is not None:
-        training.take_up(file)
-    else:
-        shutil.rmtree(run / "checkpoints", ignore_errors=True)
-        training.begin()
+    processes = join(recipe.device)
+    recipe = replace(recipe, device=processes.device)
     try:
-        training.go(show or (lambda what, done, total: None))
-        return training.finish()
+        # Where others go on is what the first one finds, before it writes anything.
+        file = processes.told(lambda: _last_checkpoint(recipe.run_folder, resume))
+        prepared = prepare(recipe, processes)
+        training = _Training(recipe, prepared, _judge_of(recipe, prepared, evaluate))
+        if file is not None:
+            training.take_up(file)
+        else:
+            training.begin()
+        try:
+            training.go(show or (lambda what, done, total: None))
+            return replace(processes.told(training.finish), told_here=processes.first)
+        finally:
+            training.log.close()
     finally:
-        training.log.close()
+        leave()
+
+
+def _judge_of(recipe: TrainingRecipe, prepared: Prepared, given: Evaluate | None) -> Evaluate | None:
+    """What judges the model, if anything does; rows held out stand beside what is given."""
+    held_out = prepared.evaluate
+    if given is None and recipe.evaluate.sets:
+        raise TrainingInvalid(
+            "the recipe names sets to evaluate on, which the trainer itself does not read",
+            remedy="give train() a function: evaluate=judged_on(...) of searchkit.evaluation.in_training",
+        )
+    if given is None:
+        if recipe.evaluate_every and held_out is None:
+            raise TrainingInvalid(
+                "the recipe says evaluate_every, but there is nothing to evaluate on",
+                remedy="add under [data]: held_out = 50; or under [evaluate]: sets = [...]",
+            )
+        return held_out
+    if held_out is None:
+        return given
+    beside, judging = held_out, given
+
+    def both(step: int, embedder: LocalEmbedder) -> dict[str, float]:
+        figures = dict(judging(step, embedder))
+        figures.setdefault("score", sum(figures.values()) / len(figures))
+        return {**figures, "rows held out": beside(step, embedder)["score"]}
+
+    return both
 
 
 def _last_checkpoint(run: Path, resume: bool | None) -> Path | None:
@@ -103,7 +132,13 @@ def _last_checkpoint(run: Path, resume: bool | None) -> Path | None:
         raise TrainingInvalid(
             f"{run} holds no checkpoint to go on from", remedy="leave out --resume to begin"
         )
-    return None if resume is False or not found else found[-1][1]
+    if found and resume is not False:
+        return found[-1][1]
+    if (run / "model").exists() and resume is not False:
+        raise TrainingInvalid(
+            f"{run / 'model'} is there already", remedy=f"name another folder as out, or {RESTART}"
+        )
+    return None
 
 
 class _Training:
@@ -112,15 +147,11 @@ class _Training:
     log: RunLog
 
     def __init__(self, recipe: TrainingRecipe, prepared: Prepared, evaluate: Evaluate | None) -> None:
-        if recipe.evaluate_every and evaluate is None:
-            raise TrainingInvalid(
-                "the recipe says evaluate_every, but there is nothing to evaluate on",
-                remedy="add under [data]: held_out = 50",
-            )
         self.recipe = recipe
         self.run = recipe.run_folder
         self.kept = self.run / "checkpoints"
         self.prepared = prepared
+        self.processes = prepared.processes
         self.student: Student = prepared.student
         self.schedule = prepared.schedule
         self.evaluate = evaluate
@@ -136,6 +167,10 @@ class _Training:
 
     def begin(self) -> None:
         """Begin anew."""
+        self.log = RunLog(None, up_to_step=None)
+        if not self.processes.first:
+            return
+        shutil.rmtree(self.kept, ignore_errors=True)
         self.run.mkdir(parents=True, exist_ok=True)
         self.log = RunLog(self.run / "log.jsonl", up_to_step=None)
         write_durably(self.run / "recipe.toml", recipe_toml(self.recipe).encode("utf-8"))
@@ -147,6 +182,7 @@ class _Training:
                 "device": self.student.device,
                 "precision": self.student.precision,
                 "threads": torch.get_num_threads(),
+                "processes": self.processes.count,
                 "steps": self.schedule.steps,
                 "rows": {task: len(rows) for task, rows in self.prepared.examples.items()},
                 "turns": self.schedule.turns(),
@@ -166,12 +202,13 @@ class _Training:
             )
         self.student.put(read_checkpoint(file, self.optimiser, self.names))
         self.progress = progress
-        self.log = RunLog(self.run / "log.jsonl", up_to_step=progress.step)
+        log = self.run / "log.jsonl" if self.processes.first else None
+        self.log = RunLog(log, up_to_step=progress.step)
 
     def go(self, show: Show) -> None:
         """Take the steps that are left."""
         steps, recipe = self.schedule.steps, self.recipe
-        if self.progress.step == 0 and self.evaluate is not None and recipe.evaluate_every:
+        if self.progress.step == 0 and recipe.evaluate_every:
             self._judge(show)
         while self.progress.step < steps and not self._out_of_patience:
             show("training", self.progress.step, steps)
@@ -233,20 +270,26 @@ class _Training:
         return float(torch.nn.utils.clip_grad_norm_(weights, limit))
 
     def _judge(self, show: Show) -> None:
-        if self.evaluate is None:
-            return
         progress = self.progress
         show("evaluating", progress.step, self.schedule.steps)
-        figures = dict(self.evaluate(progress.step, self.student.embedder(str(self.run))))
+        figures = self.processes.told(self._figures)
         score = figures.pop("score") if "score" in figures else sum(figures.values()) / len(figures)
         self.log.add({"step": progress.step, "score": score, "figures": figures})
         if progress.best_step is None or score > progress.best_score:
-            write_best(self.kept, progress.step, self.student.weights())
+            if self.processes.first:
+                write_best(self.kept, progress.step, self.student.weights())
             self.progress = replace(progress, best_step=progress.step, best_score=score, worse=0)
         else:
             self.progress = replace(progress, worse=progress.worse + 1)
 
+    def _figures(self) -> dict[str, float]:
+        if self.evaluate is None:
+            raise AssertionError("an evaluation without a judge")
+        return dict(self.evaluate(self.progress.step, self.student.embedder(str(self.run))))
+
     def _keep(self) -> None:
+        if not self.processes.first:
+            return
         self.log.sync()
         write_checkpoint(self.kept, self.progress, self.student.weights(), self.optimiser, self.names)
         sweep_best(self.kept)

@@ -60,9 +60,7 @@ def test_a_list_is_read_in_parts_wherever_they_are_cut(
         ({"task_name": True}, "no task_name"),
     ],
 )
-def test_a_row_of_another_form_is_refused_by_file_and_line(
-    tmp_path: Path, change: dict[str, Any], said: str
-):
+def test_a_row_of_another_form_is_refused_by_file_and_line(tmp_path: Path, change: dict[str, Any], said: str):
     """And told what was found and what a row is."""
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, [row(0), {**row(1), **change}])), encoding="utf-8")
@@ -94,7 +92,7 @@ def test_a_list_that_is_cut_off_or_torn_is_refused(tmp_path: Path, text: str):
     whole = json.dumps(row(0))
     file = tmp_path / "rows.json"
     file.write_text(text.replace("{}", whole), encoding="utf-8")
-    with pytest.raises(TrainingInvalid, match="row [12]: no JSON: "):
+    with pytest.raises(TrainingInvalid, match=r"row [12]: no JSON: "):
         read_examples([file])
 
 

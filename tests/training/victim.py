@@ -1,8 +1,8 @@
 """Trains in processes that kill themselves at the n-th change on disk, then goes on in others.
 
 Prints, as JSON: how many changes there are, and for each point of death whether the run that went on came to
-the losses and weights of one that was never killed. Each run is a fork of this process, which has trained once,
-with one thread: to load torch and all that it loads anew for each would take minutes.
+the losses and weights of one that was never killed. Each run is a fork of this process, which has trained
+once, with one thread: to load torch and all that it loads anew for each would take minutes.
 """
 
 from __future__ import annotations
