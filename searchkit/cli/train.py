@@ -1,4 +1,4 @@
-"""`searchkit train RECIPE.toml`."""
+"""`searchkit train RECIPE.toml`, and what makes rows for it: train_rows.py."""
 
 from __future__ import annotations
 
@@ -8,13 +8,46 @@ from typing import TYPE_CHECKING
 import click
 
 from searchkit.cli import output, progress
+from searchkit.cli.train_rows import data_command, mine_command
 from searchkit.settings import expanded
 
 if TYPE_CHECKING:
     from searchkit.training.settings import TrainingRecipe
 
 
-@click.command("train")
+class _RecipeIsTheDefault(click.Group):
+    """`searchkit train RECIPE.toml` is `searchkit train run RECIPE.toml`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(ctx, self._named(args))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Options before the recipe belong to the command, not to the group.
+        return super().parse_args(ctx, self._named(args))
+
+    def _named(self, args: list[str]) -> list[str]:
+        return args if not args or args[0] in (*self.commands, "-h", "--help") else ["run", *args]
+
+
+@click.group("train", cls=_RecipeIsTheDefault)
+def train_command() -> None:
+    """Train a model to follow Instructions, from rows of your own: searchkit train RECIPE.toml ...
+
+    \b
+    searchkit train data --faq faq.csv --out rows.jsonl
+    searchkit train mine rows.jsonl --out mined.jsonl
+    searchkit train mine.toml --dry-run
+    searchkit train mine.toml
+    """
+
+
+train_command.add_command(data_command)
+train_command.add_command(mine_command)
+
+
+@train_command.command("run")
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
 @click.option(
     "--resume/--restart",
@@ -22,14 +55,19 @@ if TYPE_CHECKING:
     help="Go on from the last checkpoint, or begin anew.  [default: go on]",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be trained and how long it would take.")
-def train_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
-    """Train a model to follow Instructions, as RECIPE.toml says.
-
-    Ended in any way, the same command goes on from the last checkpoint.
+def run_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
+    """Train as RECIPE.toml says. Ended in any way, the same command goes on from the last checkpoint.
 
     \b
-    searchkit train mine.toml --dry-run
-    searchkit train mine.toml
+    out = "runs/mine"              # the model will be runs/mine/model
+    steps = 1000
+    batch = 32
+    evaluate_every = 100
+    [data]
+    files = ["rows/*.jsonl"]       # relative to the recipe
+    held_out = 50                  # rows of each task that judge the model
+
+    On several GPUs: torchrun --nproc-per-node 4 --no-python searchkit train RECIPE.toml
     """
     from searchkit.training.recipe import load_recipe
 
