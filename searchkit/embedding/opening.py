@@ -17,7 +17,7 @@ from searchkit.embedding.runtimes import Parts, Wanted, export, open_runtime, re
 from searchkit.embedding.snapshots import CONFIG, VOCABULARIES
 from searchkit.embedding.sources import find_model
 from searchkit.embedding.tokens import Tokens
-from searchkit.embedding.weights import weight_files
+from searchkit.embedding.weights import weight_bytes, weight_files
 from searchkit.errors import ModelError, UsageError
 from searchkit.export.kinds import EXPORTABLE, GRAPH_PRECISIONS
 from searchkit.settings import CACHE_VARIABLE
@@ -135,7 +135,7 @@ def _described(
         plan = plan_model(model, max_tokens=max_tokens, family=family, revision=revision)
         files = weight_files(plan.checkpoint)
         weights = [file_sha256(file) for file in files]
-        weight_bytes = sum(file.stat().st_size for file in files)
+        size = weight_bytes(files)
         vocabulary = tokenizer_sha256(plan.checkpoint)
     except OSError as error:  # a closed folder within the model's, a disk that fails
         raise ModelError(f"'{model}' cannot be read: {error}", remedy="let your user read it") from error
@@ -144,7 +144,7 @@ def _described(
         checkpoint=plan.checkpoint,
         pooling=plan.pooling,
         int8_cosine=plan.family.int8_cosine,
-        weight_bytes=weight_bytes,
+        weight_bytes=size,
         shape={name: facts[name] for name in ("weights", "network", "pooling", "tail")}
         | {"tokenizer": vocabulary, "reading": _reading_sha256(plan)},
         tokenizer_file=plan.checkpoint.network / TOKENIZER,

@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from searchkit.errors import TrainingInvalid
 from searchkit.training.processes import Processes, join
@@ -79,9 +81,13 @@ def test_two_processes_have_the_losses_of_one(recipe: Recipe, tmp_path: Path):
             assert mine[key] == pytest.approx(theirs[key], rel=1e-4)
     weights = [load_file(tmp_path / name / "model" / "model.safetensors") for name in ("run", "two")]
     base = load_file(GOLDEN / "bert-mean" / "model.safetensors")
-    apart = max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0])
-    moved = max(float((weights[0][name] - base[name]).abs().max()) for name in base if name in weights[0])
-    assert apart < 0.02 * moved
+    # Keys' biases have no effect and gradients of rounding alone, from which AdamW makes whole steps.
+    names = [name for name in weights[0] if not name.endswith("key.bias") and "pooler" not in name]
+
+    def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+        return float(torch.cat([(one[name] - other[name]).flatten() for name in names]).norm())
+
+    assert apart(*weights) < 0.02 * apart(weights[0], base)
 
     whole = (tmp_path / "two" / "model" / "model.safetensors").read_bytes()
     (tmp_path / "two" / "checkpoints" / "step-000008.safetensors").unlink()
