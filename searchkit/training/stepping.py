@@ -59,7 +59,7 @@ def take_step(prepared: Prepared, recipe: TrainingRecipe, number: int) -> StepRe
             loss_of,
             forward_tokens=FORWARD_TOKENS[student.device.split(":")[0]],
             kept_tokens=recipe.chunk_tokens,
-            seed=int(random_for(recipe.seed, "dropout", number).integers(2**48)),
+            seed=int(random_for(recipe.seed, "dropout", number).integers(2**62)),
             processes=prepared.processes,
         )
     prepared.processes.add_up(student.trained.values())
