@@ -16,6 +16,7 @@ from searchkit.embedding.json_files import optional_json
 from searchkit.embedding.network import quiet
 from searchkit.embedding.opening import TOKENIZER, TOKENIZER_CONFIG, VOCABULARY_FILES
 from searchkit.settings import VERSION
+from searchkit.training.settings import CardSettings
 from searchkit.training.student import Student
 
 POOLING = "1_Pooling"
@@ -106,15 +107,20 @@ def _write_dense(folder: Path, step: DenseLayer, linear: nn.Linear) -> None:
     save_file(tensors, folder / "model.safetensors")
 
 
-def write_card(folder: Path, facts: Mapping[str, str], recipe: str, tasks: Mapping[str, int]) -> None:
+def write_card(
+    folder: Path, facts: Mapping[str, str], recipe: str, tasks: Mapping[str, int], card: CardSettings
+) -> None:
     """Write the model card: what it is, how to use it, what it was trained on, the recipe."""
-    rows = "\n".join(f"| {task} | {count:,} |" for task, count in tasks.items())
+    rows = "\n".join(
+        f"| {task} | {count:,} | {card.sources.get(task, '')} |" for task, count in tasks.items()
+    )
+    licence = f"\nlicense: {card.licence}" if card.licence else ""
     about = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     fence = "`" * 3
     text = f"""---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity
-tags: [sentence-transformers, searchkit, instruction-following]
+tags: [sentence-transformers, searchkit, instruction-following]{licence}
 ---
 # {facts["name"]}
 
@@ -140,8 +146,8 @@ model.encode(["where is the key?"], prompt="Represent the question for retrievin
 
 ## Trained on
 
-| task | rows |
-|---|---|
+| task | rows | source |
+|---|---|---|
 {rows}
 
 ## Recipe

@@ -21,6 +21,7 @@ from searchkit.training.settings import (
     PRECISIONS,
     SCHEDULES,
     AnchorSettings,
+    CardSettings,
     DataSettings,
     EvaluateSettings,
     LoraSettings,
@@ -39,10 +40,11 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "lora": LoraSettings,
         "anchor": AnchorSettings,
         "evaluate": EvaluateSettings,
+        "card": CardSettings,
     }
 )
 # What does not change what is learned: a run may go on under other values of these.
-INDIFFERENT = ("out", "checkpoint_every", "device", "chunk_tokens", "folder")
+INDIFFERENT = ("out", "checkpoint_every", "device", "chunk_tokens", "folder", "card")
 
 
 def load_recipe(path: str | Path) -> TrainingRecipe:

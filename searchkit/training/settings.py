@@ -105,6 +105,14 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardSettings:
+    """What the model card says beside what is known anyway."""
+
+    licence: str = ""  # of the result, as hubs write it: "apache-2.0"
+    sources: Mapping[str, str] = field(default_factory=_no_names)  # of tasks: where from, which licence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRecipe:
     """A whole training, as said in a TOML file."""
 
@@ -133,6 +141,7 @@ class TrainingRecipe:
     lora: LoraSettings = field(default_factory=LoraSettings)
     anchor: AnchorSettings = field(default_factory=AnchorSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    card: CardSettings = field(default_factory=CardSettings)
 
     @property
     def run_folder(self) -> Path:

@@ -232,7 +232,7 @@ class _Training:
         write_folder(self.student, part)
         recipe = recipe_toml(self.recipe)
         rows = {task: len(rows) for task, rows in self.prepared.examples.items()}
-        write_card(part, self._card(), recipe, rows)
+        write_card(part, self._card(), recipe, rows, self.recipe.card)
         (part / "training").mkdir()
         (part / "training" / "recipe.toml").write_text(recipe, encoding="utf-8")
         shutil.copyfile(self.run / "log.jsonl", part / "training" / "log.jsonl")

@@ -59,10 +59,10 @@ def test_sentence_transformers_reads_the_folder_with_equal_vectors(
 
 def test_the_folder_says_what_it_was_made_of(recipe: Callable[..., TrainingRecipe]):
     """Recipe, log and rows by task lie in it; the recipe makes it again."""
-    asked = recipe(steps=2)
+    asked = recipe(steps=2, card={"licence": "mit", "sources": {"things": "a shed, CC0"}})
     made = train(asked).model
     card = (made / "README.md").read_text(encoding="utf-8")
-    assert "| things | 40 |" in card and "rows.jsonl" in card
+    assert "| things | 40 | a shed, CC0 |" in card and "license: mit\n---" in card and "rows.jsonl" in card
     assert (made / "training" / "recipe.toml").read_text(encoding="utf-8") in card
     log = (made / "training" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["step"] for line in log] == [0, 1, 2]
