@@ -18,7 +18,7 @@ from searchkit.embedding.batching import WIDTH_STEP, plan_batches
 from searchkit.embedding.tokens import TokenRows
 from searchkit.training.processes import ALONE, Processes
 
-# Tokens that go through the network at once, padding included; see docs/LOG.md for the figures.
+# Tokens that go through the network at once, padding included. Not compared with others yet.
 FORWARD_TOKENS = {"cpu": 4096, "mps": 8192, "cuda": 65536}
 
 
