@@ -5,9 +5,11 @@
     │   ├── ProfileNotFound     ├── ProfileInvalid
     │   ├── ModelNotFound       ├── CollectionNotFound
     │   ├── QueryInvalid        ├── FilterInvalid
-    │   └── DataInvalid         a set of texts to measure or train with breaks its layout
+    │   ├── DataInvalid         a set of texts to measure or train with breaks its layout
+    │   └── TrainingInvalid
     ├── DocumentError           one file could not become Documents; the run goes on
     │   └── DocumentUnavailable  it could not be read this time: what is stored of it stays
+    ├── TrainingFailed          a training cannot go on, or not from where it stopped
     ├── ModelError              a model folder cannot be loaded or does not hold what it says
     ├── LibraryError            the folder that holds the truth cannot be used
     │   ├── LibraryBusy         another process is writing
@@ -78,12 +80,20 @@ class DataInvalid(UsageError):
     """A file of texts to measure or train with breaks its layout; the message names the line."""
 
 
+class TrainingInvalid(UsageError):
+    """A training recipe, or a row of its data, does not follow the grammar."""
+
+
 class DocumentError(SearchkitError):
     """A source file could not become Documents. Reported in the run's `failed`, never fatal."""
 
 
 class DocumentUnavailable(DocumentError):
     """The file could not be read this time: no permission, vanished, being written."""
+
+
+class TrainingFailed(SearchkitError):
+    """A training cannot go on: its loss is no number, or its checkpoint is damaged."""
 
 
 class ModelError(SearchkitError):

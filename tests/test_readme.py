@@ -14,6 +14,7 @@ import pytest
 from searchkit.cli import main
 from searchkit.cli.main import COMMANDS
 from searchkit.profile import Profile
+from searchkit.training.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,10 +57,16 @@ def test_every_python_block_works_and_prints_what_is_shown(workplace):
 
 
 def test_the_profile_shown_is_a_valid_one(tmp_path):
-    (toml,) = [text for kind, text in BLOCKS if kind == "toml"]
+    (toml,) = [text for kind, text in BLOCKS if kind == "toml" and "files = " not in text]
     (tmp_path / "bikes.toml").write_text(toml, encoding="utf-8")
     rendered = Profile.load(tmp_path / "bikes.toml").document.render()
     assert rendered == "Represent the bicycle article for retrieval: " and rendered in toml
+
+
+def test_the_training_recipe_shown_is_a_valid_one(tmp_path):
+    (toml,) = [text for kind, text in BLOCKS if kind == "toml" and "files = " in text]
+    (tmp_path / "mine.toml").write_text(toml, encoding="utf-8")
+    assert load_recipe(tmp_path / "mine.toml").data.held_out == 50
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -41,6 +41,7 @@ COMMANDS = {
     "tune": ("searchkit.cli.tuning", "Find the instruction that serves best, or none better."),
     "robustness": ("searchkit.cli.variants", "Measure how much the wording of an instruction matters."),
     "ablate": ("searchkit.cli.variants", "Measure how much of an instruction is needed."),
+    "train": ("searchkit.cli.train", "Train a model to follow instructions, from rows of your own."),
     "models": ("searchkit.cli.models", "List model families, show how a model takes instructions."),
 }
 

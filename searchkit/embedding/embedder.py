@@ -229,6 +229,10 @@ class LocalEmbedder:
                 raise UsageError(f"found {pair!r}", remedy="expected (instruction, text)")
         return self._embed([(instruction, text) for instruction, text in pairs]).vectors
 
+    def rows(self, tokens: TokenRows) -> Float32Matrix:
+        """Embed what is tokenised already. Returns: (rows, dim) float32, of length 1."""
+        return self._runtime.rows(tokens)
+
     def embed_counted(self, texts: Sequence[str], instruction: str = "") -> EmbeddedTexts:
         """Embed texts, and tell how many tokens they have and which were cut."""
         _refuse_single(texts)

@@ -15,7 +15,9 @@ import transformers
 from torch import Tensor, nn
 
 from searchkit.embedding.checkpoint import Checkpoint, DenseLayer
+from searchkit.embedding.int8_weights import read_packed
 from searchkit.embedding.json_files import AGAIN, read_json
+from searchkit.embedding.snapshots import INT8_WEIGHTS
 from searchkit.embedding.weights import dense_weights, network_weights
 from searchkit.errors import ModelError
 from searchkit.export.kinds import T5_KINDS
@@ -185,19 +187,31 @@ def _read(loader: Any, folder: Path, model: str, kind: str) -> tuple[nn.Module, 
             remedy="searchkit never runs code from a model folder; a newer transformers may know the type",
         )
     try:
-        with _quiet():
-            network, report = loader.from_pretrained(
-                str(folder),
-                dtype=torch.float32,
-                output_loading_info=True,
-                local_files_only=True,
-                trust_remote_code=False,
-            )
+        with quiet():
+            given: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True}
+            files = network_weights(folder)
+            if files[0].name == INT8_WEIGHTS:
+                config: Any = transformers.AutoConfig.from_pretrained(
+                    str(folder), local_files_only=True, trust_remote_code=False
+                )
+                weights = read_packed(files[0])
+                network, report = _class_of(loader, config).from_pretrained(
+                    None, config=config, state_dict=weights, **given
+                )
+            else:
+                network, report = loader.from_pretrained(
+                    str(folder), local_files_only=True, trust_remote_code=False, **given
+                )
     # The boundary to foreign files: transformers, safetensors, pickle and zip each raise their own.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"the weights in {folder} cannot be loaded: {reason}", remedy=AGAIN) from error
     return cast("nn.Module", network.eval()), report
+
+
+def _class_of(loader: Any, config: Any) -> Any:
+    """The class itself, of one that chooses it by a folder's configuration."""
+    return loader._model_mapping[type(config)] if hasattr(loader, "_model_mapping") else loader
 
 
 def _loader(checkpoint: Checkpoint) -> Any:
@@ -271,8 +285,8 @@ def _dense(layer: DenseLayer) -> nn.Linear:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' report table and progress bar from a user's terminal: we read the report."""
+def quiet() -> Iterator[None]:
+    """Keep transformers' report tables and progress bars from a user's terminal."""
     reports: Any = transformers.utils.logging
     verbosity, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
     reports.set_verbosity(logging.CRITICAL)

@@ -17,7 +17,7 @@ from searchkit.embedding.runtimes import Parts, Wanted, export, open_runtime, re
 from searchkit.embedding.snapshots import CONFIG, VOCABULARIES
 from searchkit.embedding.sources import find_model
 from searchkit.embedding.tokens import Tokens
-from searchkit.embedding.weights import weight_files
+from searchkit.embedding.weights import weight_bytes, weight_files
 from searchkit.errors import ModelError, UsageError
 from searchkit.export.kinds import EXPORTABLE, GRAPH_PRECISIONS
 from searchkit.settings import CACHE_VARIABLE
@@ -110,6 +110,23 @@ def read_locally(model: str | Path) -> tuple[Family, Tokens]:
     return plan.family, _tokens(plan, tokenizer, tokenizer.get_vocab_size())
 
 
+def open_in_torch(
+    model: str | Path, *, family: str | None = None, device: str = "auto"
+) -> tuple[Plan, Tokens, TorchRuntime]:
+    """A model in torch and float32, for who changes its weights. Errors are those of `open_embedder`.
+
+    Returns: what is known of it, its tokenizer, its network with pooling and tail.
+    """
+    from searchkit.embedding.torch_runtime import TorchRuntime
+
+    plan = plan_model(model, family=family)
+    runtime = TorchRuntime(plan.checkpoint, plan.pooling, device)
+    tokenizer = read_tokenizer(
+        plan.checkpoint.network / TOKENIZER, lambda: built_tokenizer(plan.checkpoint.network)
+    )
+    return plan, _tokens(plan, tokenizer, runtime.vocabulary), runtime
+
+
 def _described(
     model: str | Path, *, max_tokens: int | None, family: str | None, revision: str | None
 ) -> tuple[Plan, dict[str, str], Parts]:
@@ -118,7 +135,7 @@ def _described(
         plan = plan_model(model, max_tokens=max_tokens, family=family, revision=revision)
         files = weight_files(plan.checkpoint)
         weights = [file_sha256(file) for file in files]
-        weight_bytes = sum(file.stat().st_size for file in files)
+        size = weight_bytes(files)
         vocabulary = tokenizer_sha256(plan.checkpoint)
     except OSError as error:  # a closed folder within the model's, a disk that fails
         raise ModelError(f"'{model}' cannot be read: {error}", remedy="let your user read it") from error
@@ -127,7 +144,7 @@ def _described(
         checkpoint=plan.checkpoint,
         pooling=plan.pooling,
         int8_cosine=plan.family.int8_cosine,
-        weight_bytes=weight_bytes,
+        weight_bytes=size,
         shape={name: facts[name] for name in ("weights", "network", "pooling", "tail")}
         | {"tokenizer": vocabulary, "reading": _reading_sha256(plan)},
         tokenizer_file=plan.checkpoint.network / TOKENIZER,

@@ -10,7 +10,9 @@ from searchkit.errors import ModelError
 
 MODULES = "modules.json"
 CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order transformers looks for them
+INT8_WEIGHTS = "model.int8.safetensors"  # as `searchkit models quantise` writes them
+# in the order transformers looks for them; it knows nothing of the last
+WEIGHTS = ("model.safetensors", "pytorch_model.bin", INT8_WEIGHTS)
 # What a tokenizer is made of: one of these is enough.
 VOCABULARIES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",

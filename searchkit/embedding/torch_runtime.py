@@ -112,16 +112,28 @@ class TorchRuntime:
         half = len(batch) // 2
         return np.concatenate([self._fitting(tokens, batch[:half]), self._fitting(tokens, batch[half:])])
 
-    def _forward(self, tokens: TokenRows, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Token vectors (rows, columns, width) and rows (rows, dim) of one batch, both float32."""
+    def states(self, tokens: TokenRows, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Token vectors (rows, columns, width) of one batch, and (rows, columns) what of them is pooled.
+
+        Both float32. Gradients are kept where torch is told to keep them.
+        """
         longest = max(len(tokens.ids[row]) for row in batch)
         ids, attended, pooling = tokens.padded(batch, padded_width(longest, self.position_limit))
         hidden = self.network(
             input_ids=torch.from_numpy(ids).to(self.device),
             attention_mask=torch.from_numpy(attended.astype(np.int64)).to(self.device),
         ).last_hidden_state.float()
-        taking_part = torch.from_numpy(pooling.astype(np.float32)).to(self.device)
-        return hidden, self.tail(pooled(hidden, taking_part, self.pooling))
+        return hidden, torch.from_numpy(pooling.astype(np.float32)).to(self.device)
+
+    def finish(self, hidden: Tensor, taking_part: Tensor) -> Tensor:
+        """From what `states` gives to rows (rows, dim) float32 of length 1."""
+        rows: Tensor = self.tail(pooled(hidden, taking_part, self.pooling))
+        return rows
+
+    def _forward(self, tokens: TokenRows, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Token vectors (rows, columns, width) and rows (rows, dim) of one batch, both float32."""
+        hidden, taking_part = self.states(tokens, batch)
+        return hidden, self.finish(hidden, taking_part)
 
 
 def resolve_device(device: str) -> str:

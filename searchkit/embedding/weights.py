@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from searchkit.embedding.checkpoint import Checkpoint, DenseLayer
 from searchkit.embedding.json_files import AGAIN
-from searchkit.embedding.snapshots import WEIGHTS, shards_of
+from searchkit.embedding.snapshots import INT8_WEIGHTS, WEIGHTS, shards_of
 from searchkit.errors import ModelError
 
 LFS_POINTER = b"version https://git-lfs"
@@ -51,6 +52,11 @@ def dense_weights(layer: DenseLayer) -> Path:
         if (layer.folder / name).is_file():
             return _whole(layer.folder / name)
     raise ModelError(f"{layer.folder} has no weights: expected {' or '.join(WEIGHTS)}", remedy=AGAIN)
+
+
+def weight_bytes(files: Sequence[Path]) -> int:
+    """Bytes of weights in float32 that files hold: those in 8 bits count four times."""
+    return sum(file.stat().st_size * (4 if file.name == INT8_WEIGHTS else 1) for file in files)
 
 
 def weight_files(checkpoint: Checkpoint) -> list[Path]:

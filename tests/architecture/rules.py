@@ -50,9 +50,10 @@ OWNERS: dict[str, set[str]] = {
     "sklearn": {"analysis", "evaluation"},
     "openTSNE": {"analysis"},
     "umap": {"analysis"},
-    "matplotlib": {"analysis", "evaluation"},
+    "matplotlib": {"analysis", "evaluation", "training"},
+    "peft": {"training"},
 }
-IMPORTED_BY_ONE_FILE = {"faiss", "mteb", "onnx", "onnxruntime"}
+IMPORTED_BY_ONE_FILE = {"faiss", "mteb", "onnx", "onnxruntime", "peft"}
 
 # Reading these runs code that the file brings along.
 CODE_CARRYING_FORMATS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

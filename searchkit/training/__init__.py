@@ -1,0 +1,1 @@
+"""Training encoders to follow Instructions: rows, losses, the loop, the folder that comes of it."""

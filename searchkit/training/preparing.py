@@ -1,0 +1,153 @@
+"""All that a training needs before its first step: rows, network, batches, loss, what judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from searchkit.embedding.embedder import LocalEmbedder, open_embedder
+from searchkit.embedding.hashes import file_sha256, value_sha256
+from searchkit.embedding.weights import weight_files
+from searchkit.errors import TrainingInvalid, near_names
+from searchkit.training.batches import Schedule, capped, groups_of
+from searchkit.training.examples import Example, data_fingerprint, find_files, read_examples
+from searchkit.training.held_out import evaluate_held_out, split
+from searchkit.training.objective import Embed, Objective
+from searchkit.training.processes import ALONE, Processes
+from searchkit.training.settings import IN_BATCH, PAPER, TrainingRecipe
+from searchkit.training.student import Student
+
+# An Instruction that takes more of a side's window than this leaves too little of the text.
+MAX_INSTRUCTION_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A training, ready to begin."""
+
+    processes: Processes
+    student: Student
+    examples: Mapping[str, Sequence[Example]]  # trained on, by task
+    left_out: Mapping[str, int]  # rows whose Instruction is too long for the window, by task
+    schedule: Schedule
+    objective: Objective
+    evaluate: Callable[[int, LocalEmbedder], Mapping[str, float]] | None  # on rows held out
+    anchor_texts: Mapping[str, Sequence[str]]  # by task
+    data: str  # fingerprint of the rows' files
+    base: str  # of the weights that training begins with
+
+
+def prepare(recipe: TrainingRecipe, processes: Processes = ALONE) -> Prepared:
+    """Read the rows, open the model, make the batches.
+
+    Raises:
+        TrainingInvalid: the recipe and the rows do not go together, or a row is not right.
+    """
+    files = find_files(recipe.data.files, recipe.folder)
+    examples: Mapping[str, Sequence[Example]] = read_examples(files)
+    held: dict[str, list[Example]] = {}
+    if recipe.data.held_out:
+        examples, held = split(examples, recipe.data.held_out, recipe.seed)
+    chosen = capped(examples, recipe.data, recipe.seed)
+    held = {task: rows for task, rows in held.items() if task in chosen}
+    student = Student(recipe)
+    fitting, left_out = _fitting(chosen, student)
+    _check_losses(fitting, recipe)
+    base = [file_sha256(file) for file in weight_files(student.plan.checkpoint)]
+    return Prepared(
+        processes=processes,
+        student=student,
+        examples=fitting,
+        left_out=left_out,
+        schedule=Schedule(fitting, recipe),
+        objective=_objective(recipe, fitting, processes),
+        evaluate=_evaluation(held) if held else None,
+        anchor_texts=_anchor_texts(fitting, recipe),
+        data=data_fingerprint(files),
+        base=base[0] if len(base) == 1 else value_sha256(base),
+    )
+
+
+def _evaluation(
+    held: Mapping[str, Sequence[Example]],
+) -> Callable[[int, LocalEmbedder], Mapping[str, float]]:
+    return lambda step, embedder: evaluate_held_out(held, embedder.embed_pairs)
+
+
+def _fitting(
+    examples: Mapping[str, Sequence[Example]], student: Student
+) -> tuple[dict[str, list[Example]], dict[str, int]]:
+    """Rows whose Instructions leave room for a text, and how many do not."""
+    known: dict[str, int] = {}
+    for rows in examples.values():
+        for one in rows:
+            for instruction, _ in (one.query, *one.positives, *one.negatives):
+                known.setdefault(instruction, 0)
+    counts = dict(zip(known, student.instruction_tokens(list(known)), strict=True))
+    limits = [MAX_INSTRUCTION_SHARE * size for size in student.windows]
+
+    def fits(one: Example) -> bool:
+        return counts[one.query[0]] <= limits[0] and all(
+            counts[instruction] <= limits[1] for instruction, _ in (*one.positives, *one.negatives)
+        )
+
+    kept = {task: [one for one in rows if fits(one)] for task, rows in examples.items()}
+    left_out = {task: len(examples[task]) - len(rows) for task, rows in kept.items()}
+    kept = {task: rows for task, rows in kept.items() if rows}
+    if not kept:
+        raise TrainingInvalid(
+            "every row's Instruction takes more than half of the window",
+            remedy="raise query_tokens and document_tokens",
+        )
+    return kept, {task: count for task, count in left_out.items() if count}
+
+
+def _check_losses(examples: Mapping[str, Sequence[Example]], recipe: TrainingRecipe) -> None:
+    for name in (*recipe.loss.tasks, *recipe.anchor.tasks):
+        if name not in examples:
+            raise TrainingInvalid(
+                f"the recipe names the task '{name}', which has no rows to train on"
+                f"{near_names(name, examples)}",
+                remedy=f"tasks: {', '.join(sorted(examples))}",
+            )
+    for task, rows in examples.items():
+        bare = sum(not one.negatives for one in rows) if recipe.negatives else len(rows)
+        if recipe.loss.tasks.get(task, recipe.loss.name) == PAPER and bare:
+            raise TrainingInvalid(
+                f"{bare:,} of {len(rows):,} rows of '{task}' have no hard negative, which the loss 'paper' "
+                "tells positives from",
+                remedy=f'say name = "{IN_BATCH}" under [loss], or {task} = "{IN_BATCH}" under [loss.tasks]',
+            )
+
+
+def _objective(
+    recipe: TrainingRecipe, examples: Mapping[str, Sequence[Example]], processes: Processes
+) -> Objective:
+    in_batch = [task for task in examples if recipe.loss.tasks.get(task, recipe.loss.name) == IN_BATCH]
+    groups = {task: groups_of(examples[task]) for task in in_batch} if recipe.loss.groups else {}
+    guide: Embed | None = None
+    teacher: Embed | None = None
+    if in_batch and recipe.loss.guide not in ("none", "self"):
+        of = recipe.base if recipe.loss.guide == "base" else recipe.loss.guide
+        guide = processes.shared(_frozen(of, recipe))
+    if recipe.anchor.weight:
+        teacher = processes.shared(_frozen(recipe.base, recipe))
+    return Objective(loss=recipe.loss, anchor=recipe.anchor, groups=groups, guide=guide, teacher=teacher)
+
+
+def _frozen(model: str, recipe: TrainingRecipe) -> Embed:
+    """A model that stays as it is. In torch: threads of another runtime would get into this one's way."""
+    opened = open_embedder(model, runtime="torch", device=recipe.device)
+    window = min(opened.max_tokens, max(recipe.query_tokens, recipe.document_tokens))
+    return opened.windowed(window).embed_pairs
+
+
+def _anchor_texts(examples: Mapping[str, Sequence[Example]], recipe: TrainingRecipe) -> dict[str, list[str]]:
+    """Different texts of queries and positives, by task."""
+    if not recipe.anchor.weight:
+        return {}
+    tasks = recipe.anchor.tasks or tuple(examples)
+    return {
+        task: list(dict.fromkeys(text for one in examples[task] for _, text in (one.query, *one.positives)))
+        for task in tasks
+    }

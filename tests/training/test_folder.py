@@ -1,0 +1,68 @@
+"""What training leaves is a model like any other, for searchkit and for sentence-transformers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from searchkit.embedding.embedder import open_embedder
+from searchkit.training.settings import TrainingRecipe
+from searchkit.training.trainer import train
+from tests.training.conftest import ASK, GOLDEN
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+TEXTS = ["where is the clock?", "a", "the keeper counts bees, and the rain begins " * 20]
+READ = """
+import json, sys
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+texts, prompt, *folders = json.loads(sys.argv[1])
+made = {}
+for at, folder in enumerate(folders):
+    model = SentenceTransformer(folder, device="cpu", local_files_only=True)
+    made[f"with{at}"] = model.encode(texts, prompt=prompt)
+    made[f"without{at}"] = model.encode(texts)
+np.savez(sys.argv[2], **made)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("sentence_transformers") is None, reason="sentence-transformers is not there")
+def test_sentence_transformers_reads_the_folder_with_equal_vectors(
+    recipe: Callable[..., TrainingRecipe], tmp_path: Path
+):
+    """With an Instruction as prompt and without; BERT's layout and INSTRUCTOR's, with its Dense layer."""
+    trained = [
+        train(recipe(out=name, model=str(GOLDEN / name), steps=2)).model
+        for name in ("bert-mean", "instructor-gated")
+    ]
+    # In a process of its own: its import takes seconds, and warns.
+    said = json.dumps([TEXTS, ASK, *map(str, trained)])
+    out = tmp_path / "made.npz"
+    run = subprocess.run([sys.executable, "-c", READ, said, str(out)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    made = np.load(out)
+    for at, folder in enumerate(trained):
+        ours = open_embedder(folder, precision="float32", runtime="torch")
+        for name, instruction in (("with", ASK), ("without", "")):
+            assert np.abs(ours.embed(TEXTS, instruction) - made[f"{name}{at}"]).max() < 2e-6
+        assert np.abs(made[f"with{at}"] - made[f"without{at}"]).max() > 1e-3
+
+
+def test_the_folder_says_what_it_was_made_of(recipe: Callable[..., TrainingRecipe]):
+    """Recipe, log and rows by task lie in it; the recipe makes it again."""
+    asked = recipe(steps=2, card={"licence": "mit", "sources": {"things": "a shed, CC0"}})
+    made = train(asked).model
+    card = (made / "README.md").read_text(encoding="utf-8")
+    assert "| things | 40 | a shed, CC0 |" in card and "license: mit\n---" in card and "rows.jsonl" in card
+    assert (made / "training" / "recipe.toml").read_text(encoding="utf-8") in card
+    log = (made / "training" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in log] == [0, 1, 2]

@@ -1,0 +1,101 @@
+"""Recipes are read whole or refused: every mistake is named, none is passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from searchkit.errors import TrainingInvalid, UsageError
+from searchkit.training.preparing import prepare
+from searchkit.training.recipe import load_recipe, recipe_toml
+from searchkit.training.settings import TrainingRecipe
+
+Recipe = Callable[..., TrainingRecipe]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"stepz": 5}, "unknown key 'stepz' (did you mean: steps"),
+        ({"optimiser": {"rat": 1e-5}}, "[optimiser]: unknown key 'rat' (did you mean: rate"),
+        ({"loss": {"name": "in-batch"}}, "[loss] name is 'in-batch' (did you mean: in_batch"),
+        ({"loss": {"tasks": {"things": "papper"}}}, "[loss.tasks] things is 'papper' (did you mean: paper"),
+        ({"anchor": {"kind": "cosin"}}, "[anchor] kind is 'cosin' (did you mean: cosine"),
+        ({"precision": "float16"}, "precision is 'float16'"),
+        ({"steps": 2.5}, "steps is 2.5"),
+        ({"steps": True}, "steps is True"),
+        ({"batch": 1}, "batch is 1"),
+        ({"mix": 1.5}, "mix is 1.5"),
+        ({"optimiser": {"rate": "fast"}}, "rate is 'fast'"),
+        ({"loss": {"temperature": 0}}, "temperature is 0"),
+        ({"data": {"files": "rows.jsonl"}}, "files is 'rows.jsonl'"),
+        ({"data": {"weights": {"things": -1}}}, "[data.weights] things is -1"),
+        ({"epochs": 1.0}, "both steps and epochs"),
+        ({"steps": 0}, "neither steps nor epochs"),
+        ({"data": {"files": []}}, "names no data"),
+        ({"patience": 2}, "patience"),
+        ({"out": 3}, "out is 3"),
+    ],
+)
+def test_a_recipe_with_a_mistake_is_refused(recipe: Recipe, change: dict[str, Any], said: str):
+    """Saying what was found, with the near name; and what was expected."""
+    with pytest.raises(TrainingInvalid) as raised:
+        recipe(**change)
+    assert said in raised.value.message and raised.value.remedy
+
+
+def test_a_recipe_that_is_no_recipe_is_refused(tmp_path: Path):
+    """No file, no TOML, a table that is none, no folder for the run."""
+    for text, said in (
+        (None, "cannot be read"),
+        ("steps = ", "is not TOML"),
+        ('out = "x"\ndata = 3', "data is 3"),
+        ("steps = 3", "names no folder for the run"),
+    ):
+        file = tmp_path / "recipe.toml"
+        if text is not None:
+            file.write_text(text, encoding="utf-8")
+        with pytest.raises(TrainingInvalid, match=said):
+            load_recipe(file)
+
+
+def test_a_recipe_written_out_is_read_back_as_an_equal_one(recipe: Recipe, tmp_path: Path):
+    """With quotes, odd task names and defaults; so the one kept in the run's folder makes the same model."""
+    asked = recipe(
+        data={"weights": {"a b.c": 2.0, 'say "so"': 1.0}, "cap": 5},
+        loss={"tasks": {"things": "in_batch"}},
+        anchor={"weight": 0.5, "instructions": ["", "Represent: "]},
+    )
+    file = tmp_path / "again.toml"
+    file.write_text(recipe_toml(asked), encoding="utf-8")
+    assert load_recipe(file) == asked
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"loss": {"tasks": {"thing": "in_batch"}}}, r"'thing'.*did you mean: things"),
+        ({"anchor": {"weight": 1.0, "tasks": ["thing"]}}, r"'thing'.*did you mean: things"),
+        ({"negatives": 0}, "no hard negative"),
+        ({"query_tokens": 9, "document_tokens": 9}, "takes more than half of the window"),
+        ({"model": "no/such-model"}, "no/such-model"),
+        ({"family": "instructd"}, "instructd"),
+        ({"data": {"files": ["*.gz"]}}, "no file is"),
+        ({"lora": {"rank": 2, "targets": ["qery"]}}, "qery|needs the package peft"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_the_first_step(
+    recipe: Recipe, change: dict[str, Any], said: str
+):
+    """Recipe and rows, recipe and model."""
+    with pytest.raises(UsageError, match=said):
+        prepare(recipe(**change))
+
+
+def test_rows_whose_instruction_takes_the_window_are_counted(recipe: Recipe):
+    """And not trained on: of their texts too little would be read."""
+    prepared = prepare(recipe(query_tokens=18, document_tokens=18))
+    assert prepared.left_out == {} and len(prepared.examples["things"]) == 40
