@@ -34,7 +34,10 @@ FORMS: Sequence[tuple[str, re.Pattern[str]]] = tuple(
         ("reason", r"^(why|what causes|what is the reason)\b|\bwhy (is|are|did|do|does|was|were)\b"),
         ("way", r"^(how (to|do|can|should|would|could)|what is the best way|best way)\b"),
         ("person", r"^(who|whose|whom)\b|\b(which|what) (actor|actress|singer|author|president|king|man)\b"),
-        ("time", r"^(when|in what year|in which year|what year|which year)\b|\b(what|which) (year|date|day)\b"),
+        (
+            "time",
+            r"^(when|in what year|in which year|what year|which year)\b|\b(what|which) (year|date|day)\b",
+        ),
         ("place", r"^(where|in (what|which) (city|country|state))\b|\b(what|which) (city|country|state)\b"),
         ("yes or no", r"^(is|are|was|were|do|does|did|can|could|should|has|have|will|would)\b"),
         ("meaning", r"^(what (does|do) .* (mean|stand for)|what is (a|an|the meaning)|define)\b"),
@@ -168,7 +171,8 @@ def _relations(rows: Sequence[Example]) -> TwoLabelled:
     return _made(
         "relations", list(of), lambda text: _both(*of[text]),
         {
-            "relation": grouping(QUESTIONS, ("relation it asks about", "property asked for", "topic", "intent")),
+            "relation": grouping(QUESTIONS,
+                                 ("relation it asks about", "property asked for", "topic", "intent")),
             "form": grouping(QUESTIONS, FORM_WORDS),
         },
     )  # fmt: skip
@@ -208,7 +212,8 @@ def _databases(rows: Sequence[Example]) -> TwoLabelled:
     return _made(
         "databases", list(of), of.__getitem__,
         {
-            "database": grouping(("database question", "request", *QUESTIONS), ("domain", "database", "topic")),
+            "database": grouping(("database question", "request", *QUESTIONS),
+                                 ("domain", "database", "topic")),
             "opening": grouping(("database question", "request", *QUESTIONS),
                                 ("wording", "opening words", "form of request", "style")),
         },
@@ -247,12 +252,8 @@ def _cleaned(found: TwoLabelled, least: int = 4) -> TwoLabelled:
     """Without labels of which there are fewer texts than that: nothing can be near them."""
     rows = list(range(len(found.texts)))
     while True:
-        counts = {
-            name: Counter(labels[row] for row in rows) for name, labels in found.labels.items()
-        }
-        kept = [
-            row for row in rows if all(counts[name][found.labels[name][row]] >= least for name in counts)
-        ]
+        counts = {name: Counter(labels[row] for row in rows) for name, labels in found.labels.items()}
+        kept = [row for row in rows if all(counts[name][found.labels[name][row]] >= least for name in counts)]
         if len(kept) == len(rows):
             break
         rows = kept

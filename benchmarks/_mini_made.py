@@ -40,12 +40,13 @@ FEELINGS: Mapping[str, Sequence[str]] = {
                  "worth every penny", "a delight", "brilliant"),
     "negative": ("terrible", "a disaster", "worse than I had feared", "awful", "a complete waste of money",
                  "disappointing", "dreadful", "a nightmare"),
-    "neutral": ("as described", "nothing special", "about what I expected", "on the second page of the report",
-                "the same as before", "neither here nor there"),
+    "neutral": ("as described", "nothing special", "about what I expected", "the same as before",
+                "on the second page of the report", "neither here nor there"),
 }  # fmt: skip
 TIMES: Mapping[str, Mapping[str, Sequence[str]]] = {  # by sentence form
     "past": {
-        "statement": ("Last week {t} was {f}.", "I thought {t} had been {f}.", "Yesterday {t} turned out {f}."),
+        "statement": ("Last week {t} was {f}.", "I thought {t} had been {f}.",
+                      "Yesterday {t} turned out {f}."),
         "question": ("Was {t} {f} last year?", "Did anyone else find that {t} was {f} back then?"),
         "request": ("Please tell me whether {t} was {f} yesterday.", "Send me a note on why {t} was {f}."),
     },
@@ -57,7 +58,8 @@ TIMES: Mapping[str, Mapping[str, Sequence[str]]] = {  # by sentence form
     "future": {
         "statement": ("Next month {t} will be {f}.", "I expect that {t} is going to be {f}."),
         "question": ("Will {t} be {f} next time?", "Is {t} going to be {f} tomorrow?"),
-        "request": ("Please let me know if {t} will be {f}.", "Make sure that tomorrow {t} is going to be {f}."),
+        "request": ("Please let me know if {t} will be {f}.",
+                    "Make sure that tomorrow {t} is going to be {f}."),
     },
 }  # fmt: skip
 OPENINGS = ("", "", "", "Well, ", "To be honest, ", "As for us: ", "My sister says: ", "For the record: ")
@@ -83,7 +85,8 @@ def made_sentences(seed: int) -> list[TwoLabelled]:
         rows[made] = (topic, feeling, time, form)
     texts = list(rows)
     labels = {
-        name: [rows[text][at] for text in texts] for at, name in enumerate(("topic", "feeling", "time", "form"))
+        name: [rows[text][at] for text in texts]
+        for at, name in enumerate(("topic", "feeling", "time", "form"))
     }
     wordings = {
         "topic": grouping(KINDS, ("topic", "subject", "theme", "domain", "what it is about")),

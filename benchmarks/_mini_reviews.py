@@ -11,8 +11,12 @@ from benchmarks._mini_wording import grouping
 from searchkit.training.examples import Example
 
 SOURCES = {"movie_review_polarity": "film", "customer_review_polarity": "product"}
-GOOD = re.compile(r"\b(good|great|love|best|excellent|easy|perfect|fun|funny|enjoy\w*|beautiful\w*|recommend)\b")
-BAD = re.compile(r"\b(bad|worst|poor\w*|boring|dull|problem\w*|terrible|waste|fail\w*|disappoint\w*|broke\w*)\b")
+GOOD = re.compile(
+    r"\b(good|great|love|best|excellent|easy|perfect|fun|funny|enjoy\w*|beautiful\w*|recommend)\b"
+)
+BAD = re.compile(
+    r"\b(bad|worst|poor\w*|boring|dull|problem\w*|terrible|waste|fail\w*|disappoint\w*|broke\w*)\b"
+)
 
 
 def reviews(mixture: Mapping[str, Sequence[Example]]) -> TwoLabelled:
@@ -33,7 +37,9 @@ def reviews(mixture: Mapping[str, Sequence[Example]]) -> TwoLabelled:
         },
         wordings={
             "sentiment": grouping(kinds, ("sentiment", "sentiment", "opinion", "feeling", "polarity")),
-            "subject": grouping(kinds, ("subject", "topic", "what is reviewed", "product category", "domain")),
+            "subject": grouping(
+                kinds, ("subject", "topic", "what is reviewed", "product category", "domain")
+            ),
         },
     )
 
@@ -64,6 +70,7 @@ def polarities(rows: Sequence[Example]) -> dict[str, str]:
         seen |= set(sides)
         largest = max(largest, sides, key=len)
     said = sum(
-        (1 if side else -1) * (len(GOOD.findall(text)) - len(BAD.findall(text))) for text, side in largest.items()
+        (1 if side else -1) * (len(GOOD.findall(text)) - len(BAD.findall(text)))
+        for text, side in largest.items()
     )
     return {text: "positive" if (side == 1) == (said > 0) else "negative" for text, side in largest.items()}

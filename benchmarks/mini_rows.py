@@ -44,7 +44,9 @@ LABELLED: Mapping[str, Wording] = {
     "hwu_intent": grouping(ASSISTANT, ("intent", "intention", "what the user wants", "task")),
     "hwu_scenario": grouping(ASSISTANT, ("scenario", "topic", "domain", "subject", "situation")),
     "snips_intent": grouping(ASSISTANT, ("intent", "intention", "what the user wants")),
-    "trec_fine": grouping(QUESTION, ("kind of answer it expects", "type of question", "expected answer type")),
+    "trec_fine": grouping(
+        QUESTION, ("kind of answer it expects", "type of question", "expected answer type")
+    ),
     "opinion_phrase_polarity": grouping(("phrase", "text", "expression"), ("opinion polarity", "sentiment")),
     "subjectivity": grouping(REVIEW, ("subjectivity", "attitude: fact or opinion", "objectivity")),
     "trivia_category": grouping(("trivia question", *QUESTION), ("category", "topic", "subject", "theme")),
