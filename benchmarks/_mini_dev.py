@@ -12,10 +12,13 @@ import numpy as np
 
 from searchkit.arrays import Float32Matrix
 from searchkit.embedding.embedder import Embedder
+from searchkit.evaluation.encoding import Encoder
 from searchkit.evaluation.labelled import clustered
 from searchkit.evaluation.similarity import spearman
+from searchkit.settings import cache_folder
 
-TEXTS = 300  # of a set at most
+TEXTS = 240  # of a labelled set at most
+ROWS = 60  # of a task of pairs at most
 SEEDS = 4
 DOCUMENT = "Represent the document for retrieval: "
 QUESTION = "Represent the question for retrieving supporting documents: "
@@ -38,7 +41,7 @@ def dev(folder: Path, base: Embedder, mini: Embedder) -> dict[str, Any]:
         task = file.name.split(".")[0]
         if task in LABELS:
             continue
-        rows = [row for row in _read(file) if row["negative"]]
+        rows = [row for row in _read(file) if row["negative"]][:ROWS]
         said = (SAME, SAME) if task in ALIKE else (QUESTION, DOCUMENT)
         kind = ranks.setdefault("alike" if task in ALIKE else "retrieval", {})
         cosines = []
@@ -96,7 +99,7 @@ def _followed(
     for which, model in (("base", base), ("mini", mini)):
         figures: dict[tuple[str, str], float] = {}
         for asked, instruction in said.items():
-            vectors = model.embed(texts, instruction)
+            vectors = _embedded(model, texts, instruction)
             for labelling in said:
                 labels = [row[labelling] for row in rows]
                 figures[labelling, asked] = 100 * float(
@@ -121,8 +124,15 @@ def _followed(
 def _sides(
     model: Embedder, rows: Sequence[Mapping[str, str]], query: str, document: str
 ) -> tuple[Float32Matrix, Float32Matrix, Float32Matrix]:
-    documents = model.embed([row[side] for side in ("positive", "negative") for row in rows], document)
-    return model.embed([row["query"] for row in rows], query), *np.split(documents, 2)
+    texts = [row[side] for side in ("positive", "negative") for row in rows]
+    documents = _embedded(model, texts, document)
+    return _embedded(model, [row["query"] for row in rows], query), *np.split(documents, 2)
+
+
+def _embedded(model: Embedder, texts: Sequence[str], instruction: str) -> Float32Matrix:
+    """Vectors, kept between runs: the base is the same in all of them."""
+    encode = Encoder(model, {"document": instruction}, cache_folder() / "evaluation")
+    return encode(texts, "document")
 
 
 def _rank(queries: Float32Matrix, positives: Float32Matrix, negatives: Float32Matrix) -> float:

@@ -10,7 +10,7 @@ benchmarks/evaluation.py: samples by a seed, window 256 tokens, the precision th
 - following: sets with two labellings (_mini_sets.py): v-measure of each labelling under each Instruction;
   own - other is how much more a labelling gets from its own Instruction than from the other one. And without.
 - wordings: best less worst over five paraphrases of the Instruction (searchkit eval robustness), by category.
-- --dev: the same questions of rows held out of training, made by benchmarks/mini_rows.py: for choosing
+- --dev: the same questions of rows held out of training, made by benchmarks/_mini_rows.py: for choosing
   between runs, so that the judged sets are looked at as seldom as possible.
 
 Vectors are kept in the cache: a run that was stopped goes on where it was.
@@ -83,7 +83,7 @@ NONE: Mapping[Side, str] = {"query": "", "document": ""}
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", help="the trained model's folder")
+    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL, help="the trained model's folder")
     parser.add_argument("--base", default=DEFAULT_MODEL, help="what it is held against")
     parser.add_argument("--float32", action="store_true", help="in float32 instead of the usual precision")
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be repeated")

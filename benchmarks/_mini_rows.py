@@ -1,9 +1,10 @@
 """Make the rows that searchkit-mini is trained on, from the mixture's: reworded, with texts labelled twice.
 
-    SEARCHKIT_SHARED=... python -m benchmarks.mini_rows OUT
+    SEARCHKIT_SHARED=... python -m benchmarks._mini_rows OUT
 
-Written into OUT: rows/TASK.jsonl.gz to train on, and dev/, judged sets for choosing between runs, of rows
-that are held out of all training. None of it is of the sets that models are evaluated on.
+Written into OUT: mini.toml, the recipe (benchmarks/mini.toml); rows/TASK.jsonl.gz to train on; and dev/,
+judged sets for choosing between runs, of rows that are held out of all training. None of it is of the sets
+that models are evaluated on.
 
 - Rows of questions and answers, and of texts that say the same, keep their texts; each row gets one of
   several wordings of its Instructions, and 35 in 100 get none.
@@ -17,6 +18,7 @@ import argparse
 import gzip
 import json
 import os
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +33,7 @@ from benchmarks._mini_wording import QUESTION, TASKS, Wording, grouping
 from searchkit.training.batches import random_for
 from searchkit.training.examples import Example, find_files, read_examples
 
+RECIPE = Path(__file__).with_name("mini.toml")
 SEED = 7
 HELD_OUT = 150  # rows of each task of texts that are found, for DEV
 HELD_OUT_SHARE = 0.12  # of labelled texts
@@ -78,6 +81,7 @@ def main() -> None:
             rows = contrasts(found, labelling, order[len(held_rows) :], random)
             task = f"{found.name}_by_{labelling}"
             counts[task] = written(out / "rows" / f"{task}.jsonl.gz", rows)
+    shutil.copyfile(RECIPE, out / RECIPE.name)
     for task, count in counts.items():
         print(f"{count:7,} {task}")
 
