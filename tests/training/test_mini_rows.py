@@ -10,9 +10,9 @@ import numpy as np
 from benchmarks._mini_labels import TwoLabelled, form_of, medquad_of
 from benchmarks._mini_made import FEELINGS, TOPICS, made_sentences
 from benchmarks._mini_reviews import polarities
+from benchmarks._mini_rows import SEED, contrasts, parted, reworded
 from benchmarks._mini_sets import SAID, THINGS
 from benchmarks._mini_wording import TASKS, alike, grouping
-from benchmarks._mini_rows import SEED, contrasts, parted, reworded
 from searchkit.training.examples import Example
 
 COLOURS, SHAPES = ("red", "green", "blue"), ("square", "circle", "star")
