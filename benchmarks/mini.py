@@ -257,10 +257,11 @@ def _versions(file: Path, out: Path) -> None:
         rows = [json.loads(line) for line in stream]
     versions = sorted({row["version"] for row in rows})
     sides = [[row for row in rows if row["version"] == version] for version in versions]
-    _write(out / "queries.jsonl", [{"_id": row["group"], "text": row["text"]} for row in sides[0]])
+    # Names of their own: a document that is named as the query is the query itself, and is not counted.
+    _write(out / "queries.jsonl", [{"_id": f"old {row['group']}", "text": row["text"]} for row in sides[0]])
     _write(out / "corpus.jsonl", [{"_id": row["group"], "text": row["text"]} for row in sides[1]])
     groups = {row["group"] for row in sides[0]} & {row["group"] for row in sides[1]}
-    lines = ["query-id\tcorpus-id\tscore", *(f"{one}\t{one}\t1" for one in sorted(groups))]
+    lines = ["query-id\tcorpus-id\tscore", *(f"old {one}\t{one}\t1" for one in sorted(groups))]
     (out / "qrels.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
