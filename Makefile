@@ -20,7 +20,7 @@ DEMO_SEARCHKIT = SEARCHKIT_LIBRARY=$(DEMO_LIBRARY) $(BIN)/searchkit
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench mini clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,10 @@ bench: $(VENV)/.installed-dev  ## Run every script of benchmarks/
 		echo "== $$script"; \
 		$(BIN)/python -m "benchmarks.$$script" --save || exit $$?; \
 	done
+
+mini: $(VENV)/.installed-dev  ## Train searchkit-mini into build/mini (SEARCHKIT_SHARED=...; takes hours)
+	$(BIN)/python -m benchmarks._mini_rows build/mini
+	$(BIN)/searchkit train build/mini/mini.toml
 
 clean:  ## Remove the environment, caches, builds and the demo's Library; other Libraries stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(DEMO_LIBRARY)
