@@ -178,7 +178,6 @@ def evaluation(found: Figures) -> str:
                 f"{one['usual']:.2f}",
                 *beside,
                 ", ".join(others),
-                secs(one["took_s"]),
             )
         )
     head = (
