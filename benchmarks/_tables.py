@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,66 +61,6 @@ def index_end_to_end() -> str:
 def query_latency() -> str:
     """Cold processes, then warm questions at each size."""
     return _each("query_latency", _query_latency)
-
-
-def relevance() -> str:
-    """Verdicts by set, and what several Collections find together."""
-    return _each("relevance", quality.relevance)
-
-
-def hybrid() -> str:
-    """Words and vectors, fused and alone."""
-    return _each("hybrid", quality.hybrid)
-
-
-def similar() -> str:
-    """Documents like one, against the links between them."""
-    return _each("similar", quality.similar)
-
-
-def clustering() -> str:
-    """Clusters against labels that people gave."""
-    return _each("clustering", quality.clustering)
-
-
-def classification() -> str:
-    """Classifiers against labels that people gave."""
-    return _each("classification", quality.classification)
-
-
-def duplicates() -> str:
-    """Which texts say the same, beside peers."""
-    return _each("duplicates", quality.duplicates)
-
-
-def map() -> str:
-    """Layouts, and the page in a browser."""
-    return _each("map", quality.map)
-
-
-def instructions() -> str:
-    """What instructions do to the embedded default."""
-    return _each("instructions", quality.instructions)
-
-
-def evaluation() -> str:
-    """The embedded default on judged sets, beside public figures."""
-    return _each("evaluation", quality.evaluation)
-
-
-def self_evaluation() -> str:
-    """Questions of a Collection's own texts beside judged ones."""
-    return _each("self_evaluation", quality.self_evaluation)
-
-
-def reranking() -> str:
-    """The first Hits judged again."""
-    return _each("reranking", quality.reranking)
-
-
-def sample_corpus() -> str:
-    """Answers on sample_corpus."""
-    return _each("sample_corpus", quality.sample_corpus)
 
 
 def refresh() -> str:
@@ -339,20 +280,23 @@ def _query_latency(found: Figures) -> str:
     return "\n\n".join(parts) + _absent(found)
 
 
+def _each(name: str, shown: Callable[[Figures], str]) -> str:
+    found = _load(name)
+    return shown(found) + _conditions([found]) if found else NOTHING
+
+
+OF_QUALITY: tuple[Callable[[Figures], str], ...] = (
+    quality.classification, quality.clustering, quality.duplicates, quality.evaluation, quality.hybrid,
+    quality.instructions, quality.map, quality.relevance, quality.reranking, quality.sample_corpus,
+    quality.self_evaluation, quality.similar,
+)  # fmt: skip
 TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
         machine, embedding_throughput, instructor_throughput, precision_quality, index_end_to_end,
-        query_latency, evaluation, instructions, self_evaluation, hybrid, relevance, reranking, similar,
-        duplicates, clustering, classification, map, sample_corpus, refresh, refresh_many, pipeline, growth,
-        vector_search,
+        query_latency, refresh, refresh_many, pipeline, growth, vector_search,
     )
-}  # fmt: skip
-
-
-def _each(name: str, shown: Callable[[Figures], str]) -> str:
-    found = _load(name)
-    return shown(found) + _conditions([found]) if found else NOTHING
+} | {one.__name__: partial(_each, one.__name__, one) for one in OF_QUALITY}  # fmt: skip
 
 
 def _load(name: str) -> Figures | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchkit.cli import figures, options, output
-from searchkit.cli.own import ONLY_HERE, Gate, gate_options, own_command
+from searchkit.cli.own import ONLY_HERE, Gate, gate_options, own_command, report_options
 from searchkit.cli.progress import steps
 from searchkit.errors import SearchkitError, UsageError
 from searchkit.evaluation.kinds import KINDS, MEASURES_OF
@@ -88,12 +88,7 @@ against_option = click.option(
 )
 @click.option("--again", is_flag=True, help="Measure also what has a result in --out, and write over it.")
 @against_option
-@click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report."
-)
-@click.option(
-    "--png", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw the figures."
-)
+@report_options
 @gate_options
 @options.json_option
 def run_command(

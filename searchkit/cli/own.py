@@ -49,6 +49,17 @@ def gate_options(command: Command) -> Command:
     return command
 
 
+def report_options(command: Command) -> Command:
+    """--html and --png, handed on as `html` and `png`."""
+    file = click.Path(dir_okay=False, path_type=Path)
+    for option in (
+        click.option("--png", type=file, metavar="FILE", help="Draw the figures."),
+        click.option("--html", type=file, metavar="FILE", help="Write a report."),
+    ):
+        command = option(command)
+    return command
+
+
 class Gate:
     """What --fail-under and --baseline ask for, read before anything is measured."""
 
@@ -133,12 +144,7 @@ class Gate:
     "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep results there."
 )
 @click.option("--again", is_flag=True, help="Write over what --out holds of another measurement.")
-@click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report."
-)
-@click.option(
-    "--png", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw the figures."
-)
+@report_options
 @gate_options
 @options.library_option
 @options.json_option
