@@ -116,16 +116,22 @@ def export_model(model: str, precision: tuple[str, ...], as_json: bool) -> int:
     help="Measure every form on this judged set, as searchkit eval does; may be given again.",
 )  # fmt: skip
 @options.profile_option("Whose instructions the sets get.  [default: none]")
+@click.option(
+    "--over", metavar="ID|DIR", help="Write only what differs from this model, which MODEL was trained from."
+)
 @options.json_option
-def quantise_model(model: str, out: Path, sets: tuple[Path, ...], profile: str | None, as_json: bool) -> int:
+def quantise_model(
+    model: str, out: Path, sets: tuple[Path, ...], profile: str | None, over: str | None, as_json: bool
+) -> int:
     """Write MODEL with its weights in 8 bits into the folder OUT, and compare ways to have it in 8 bits.
 
-    OUT is about a quarter of the size on disk, and opened like MODEL; run, it takes what MODEL takes. What is
-    fast is the graph that `models export` makes. Also compared: torch's dynamic quantisation of the linear
-    layers.
+    OUT is about a quarter of the size on disk, and opened like MODEL; run, it takes what MODEL takes. With
+    --over it holds only what training changed, and is opened where the base is found as well. What is fast
+    is the graph that `models export` makes. Also compared: torch's dynamic quantisation of the linear layers.
 
     \b
     searchkit models quantise ./my-model ./my-model-int8 --on ./scifact
+    searchkit models quantise ./my-model ./my-model-over --over all-MiniLM-L6-v2
     """
     from searchkit.embedding.quantising import quantise_model
 
@@ -139,7 +145,7 @@ def quantise_model(model: str, out: Path, sets: tuple[Path, ...], profile: str |
             return judged(0, embedder)
 
     with progress.share("measuring"):
-        forms = quantise_model(model, out, judge)
+        forms = quantise_model(model, out, judge, over=over)
     if as_json:
         output.print_json([asdict(one) for one in forms])
         return options.PARTLY_DONE if any(one.refused for one in forms) else 0
@@ -159,5 +165,5 @@ def quantise_model(model: str, out: Path, sets: tuple[Path, ...], profile: str |
     for one in forms:
         if one.refused:
             click.echo(f"{one.name}: none, {one.refused}", err=True)
-    click.echo(f"{out}: int8 weights, opened like {model}")
+    click.echo(f"{out}: {forms[1].name}, opened like {model}")
     return options.PARTLY_DONE if any(one.refused for one in forms) else 0

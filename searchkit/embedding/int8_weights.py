@@ -1,7 +1,8 @@
 """A network's weights in a file of integers of 8 bits: a quarter of the bytes. Knows tensors and one file.
 
 Each row of a matrix has a scale of its own. Only the file is small: to be run, weights are made float32
-again, and a graph in 8 bits is exported from them as from any others.
+again, and a graph in 8 bits is exported from them as from any others. Kept so are either the weights
+themselves, or what training changed of another model's: differences are small, and so is what rounding costs.
 """
 
 from __future__ import annotations
@@ -47,3 +48,20 @@ def read_packed(file: Path) -> dict[str, Tensor]:
         name: tensor.float() * scales[name][:, None] if name in scales else tensor
         for name, tensor in held.items()
     }
+
+
+def changed(weights: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What has to be added to a base's weights, in float32; nothing of those that are equal.
+
+    Raises: ValueError: names or shapes are not the same, or integers differ.
+    """
+    if {name: one.shape for name, one in weights.items()} != {name: one.shape for name, one in base.items()}:
+        raise ValueError("its weights are of other names or shapes")
+    made: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        if torch.equal(tensor, base[name]):
+            continue
+        if not tensor.is_floating_point():
+            raise ValueError(f"{name} differs, which is of integers")
+        made[name] = tensor.detach().float() - base[name].float()
+    return made

@@ -14,11 +14,12 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from searchkit.embedding.checkpoint import Checkpoint, DenseLayer
+from searchkit.embedding.checkpoint import Checkpoint, DenseLayer, read_checkpoint
 from searchkit.embedding.int8_weights import read_packed
 from searchkit.embedding.json_files import AGAIN, read_json
-from searchkit.embedding.snapshots import INT8_WEIGHTS
-from searchkit.embedding.weights import dense_weights, network_weights
+from searchkit.embedding.snapshots import CONFIG, DIFFERENCES, INT8_WEIGHTS
+from searchkit.embedding.sources import find_model
+from searchkit.embedding.weights import base_of, dense_weights, network_weights, weights_sha256
 from searchkit.errors import ModelError
 from searchkit.export.kinds import T5_KINDS
 
@@ -46,9 +47,37 @@ def load_network(checkpoint: Checkpoint) -> nn.Module:
         ModelError: weights are missing, damaged or of other shapes than config.json says, or the
             architecture is not one of the installed transformers.
     """
+    (file, *_) = network_weights(checkpoint.network)
+    if file.name == DIFFERENCES:
+        return _added(file, checkpoint)
     model, kind = checkpoint.source.model, checkpoint.model_type
     network, report = _read(_loader(checkpoint), checkpoint.network, model, kind)
     _check_complete(report, checkpoint.network)
+    return network
+
+
+def _added(file: Path, checkpoint: Checkpoint) -> nn.Module:
+    """The network of the base that a file of differences names, with these added to its weights."""
+    said = base_of(file)
+    base = read_checkpoint(find_model(said.base))
+    found = weights_sha256(base)
+    if found != said.base_sha256:
+        raise ModelError(
+            f"{file} is to be added to '{said.base}' with the weights {said.base_sha256[:12]}, found are "
+            f"{found[:12]} in {base.network}",
+            remedy="install or download the base again, in the version that the model was trained from",
+        )
+    if base.network_facts != checkpoint.network_facts:
+        raise ModelError(f"{checkpoint.network / CONFIG} is not that of '{said.base}'", remedy=AGAIN)
+    network = load_network(base)
+    weights = dict(network.named_parameters())
+    try:
+        with torch.no_grad():
+            for name, difference in read_packed(file).items():
+                weights[name].add_(difference)
+    # The boundary to foreign files, as below.
+    except Exception as error:
+        raise ModelError(f"{file} cannot be added to '{said.base}': {error}", remedy=AGAIN) from error
     return network
 
 

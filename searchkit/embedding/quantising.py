@@ -1,9 +1,10 @@
 """A model in 8 bits, in every way there is: how large each is, how fast, how near to the model itself.
 
-float32         the network in torch, as it was trained
-int8 weights    a file of a quarter of the size (int8_weights.py); run in float32
-int8 linears    torch's dynamic quantisation of the linear layers, as INSTRUCTOR's authors advise
-int8 graph      what searchkit runs on a CPU: linear layers, scales measured beforehand (exporting.py)
+float32           the network in torch, as it was trained
+int8 weights      a file of a quarter of the size (int8_weights.py); run in float32
+int8 differences  instead of it: what training changed of a base, of which only the name is kept
+int8 linears      torch's dynamic quantisation of the linear layers, as INSTRUCTOR's authors advise
+int8 graph        what searchkit runs on a CPU: linear layers, scales measured beforehand (exporting.py)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,17 @@ from torch import nn
 
 from searchkit.arrays import Float32Matrix
 from searchkit.embedding.calibration import parity_rows
-from searchkit.embedding.checkpoint import DenseLayer
+from searchkit.embedding.checkpoint import NOISE, DenseLayer
 from searchkit.embedding.embedder import LocalEmbedder, export_model, open_embedder
 from searchkit.embedding.families import PLAIN, families
-from searchkit.embedding.int8_weights import packed
+from searchkit.embedding.int8_weights import changed, packed
 from searchkit.embedding.json_files import optional_json
 from searchkit.embedding.network import quiet
 from searchkit.embedding.opening import Plan, open_in_torch
-from searchkit.embedding.snapshots import INT8_WEIGHTS
+from searchkit.embedding.snapshots import CONFIG, DIFFERENCES, INT8_WEIGHTS
 from searchkit.embedding.tokens import TokenRows, Tokens
 from searchkit.embedding.torch_runtime import TorchRuntime
-from searchkit.embedding.weights import dense_weights
+from searchkit.embedding.weights import Base, dense_weights, weights_sha256
 from searchkit.errors import UsageError
 
 CONFIG_OF_PROMPTS = "config_sentence_transformers.json"
@@ -58,7 +59,11 @@ class Form:
 
 
 def quantise_model(
-    model: str | Path, out: Path, judge: Callable[[LocalEmbedder], dict[str, float]] | None = None
+    model: str | Path,
+    out: Path,
+    judge: Callable[[LocalEmbedder], dict[str, float]] | None = None,
+    *,
+    over: str | None = None,
 ) -> list[Form]:
     """Write a model with its weights in 8 bits into a folder, and compare all forms of it.
 
@@ -66,13 +71,18 @@ def quantise_model(
         model: as for `open_embedder`.
         out: a folder that is not there yet; searchkit opens it as it opens the model.
         judge: gives figures of a form, such as nDCG on a judged set.
+        over: the model that this one was trained from: only what differs is written.
 
-    Returns: float32 first. Raises: UsageError: `out` is there. ModelError, ModelNotFound.
+    Returns: float32 first. Raises: UsageError: `out` is there, or the model is not of the base's shape.
+    ModelError, ModelNotFound.
     """
     if out.exists():
         raise UsageError(f"{out} is there already", remedy="name a folder that is not")
     plan, tokens, runtime = open_in_torch(model, device="cpu")
-    write_int8_weights(plan, runtime, out)
+    if over is None:
+        write_int8_weights(plan, runtime, out)
+    else:
+        write_differences(plan, runtime, over, out)
     rows = parity_rows(tokens, runtime.position_limit)
     measure = _Measure(rows, runtime, judge, weights=sum(_sizes(runtime.network, runtime.tail)))
     exact = LocalEmbedder(
@@ -80,14 +90,56 @@ def quantise_model(
     )
     forms = [measure.of("float32", exact, measure.weights)]
     small = open_embedder(out, runtime="torch", precision="float32", device="cpu")
-    size = (out / INT8_WEIGHTS).stat().st_size + sum(_sizes(runtime.tail))
-    forms.append(measure.of("int8 weights", small, size))
+    file = next(out.rglob(DIFFERENCES if over else INT8_WEIGHTS))
+    size = file.stat().st_size + sum(_sizes(runtime.tail))
+    forms.append(measure.of("int8 differences" if over else "int8 weights", small, size))
     forms.append(_dynamic(measure, exact, plan, tokens, runtime))
     return [*forms, _graph(measure, model)]
 
 
 def write_int8_weights(plan: Plan, runtime: TorchRuntime, out: Path) -> None:
     """Write the model's folder with the network's weights in 8 bits; complete or not at all."""
+    written: Any = runtime.network
+    with tempfile.TemporaryDirectory() as folder:
+        # Through transformers' own file: it knows which weights are one, and which names they have there.
+        with quiet():
+            written.save_pretrained(folder, max_shard_size="1TB")
+        weights = load_file(Path(folder) / "model.safetensors")
+    _write_beside(plan, out, {INT8_WEIGHTS: save(packed(weights), {"format": "pt"})})
+
+
+def write_differences(plan: Plan, runtime: TorchRuntime, over: str, out: Path) -> None:
+    """Write the model's folder with what the network's weights differ by from those of a base, in 8 bits.
+
+    Raises: UsageError: the base is another network. ModelError, ModelNotFound: it cannot be opened.
+    """
+    base_plan, _, base = open_in_torch(over, device="cpu")
+    try:
+        if _built(base) != _built(runtime):  # not the files: who wrote one may have left out what is usual
+            raise ValueError("its config.json is another")
+        differences = changed(dict(runtime.network.named_parameters()), dict(base.network.named_parameters()))
+    except ValueError as error:
+        raise UsageError(
+            f"'{plan.checkpoint.source.model}' was not trained from '{over}': {error}",
+            remedy="name its base, or leave out --over",
+        ) from error
+    said = Base(
+        base=over,
+        base_sha256=weights_sha256(base_plan.checkpoint),
+        float32_bytes=sum(_sizes(runtime.network)),
+    )
+    config = (base_plan.checkpoint.network / CONFIG).read_bytes()
+    _write_beside(plan, out, {DIFFERENCES: save(packed(differences), said.as_metadata()), CONFIG: config})
+
+
+def _built(runtime: TorchRuntime) -> dict[str, Any]:
+    """The facts that a network was built by."""
+    config: Any = runtime.network.config
+    return {key: value for key, value in config.to_dict().items() if key not in NOISE}
+
+
+def _write_beside(plan: Plan, out: Path, files: Mapping[str, bytes]) -> None:
+    """Write a model's folder with these for its network's weights; complete or not at all."""
     source, network = plan.checkpoint.source.folder, plan.checkpoint.network
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -108,16 +160,10 @@ def write_int8_weights(plan: Plan, runtime: TorchRuntime, out: Path) -> None:
         (part / CONFIG_OF_PROMPTS).write_text(
             json.dumps({**told, "searchkit": mark}, indent=2) + "\n", "utf-8"
         )
-    written: Any = runtime.network
-    with tempfile.TemporaryDirectory() as folder:
-        # Through transformers' own file: it knows which weights are one, and which names they have there.
-        with quiet():
-            written.save_pretrained(folder, max_shard_size="1TB")
-        weights = load_file(Path(folder) / "model.safetensors")
     place = part / network.relative_to(source)
     place.mkdir(parents=True, exist_ok=True)
-    # Not save_file: what it makes only its owner may read.
-    (place / INT8_WEIGHTS).write_bytes(save(packed(weights), {"format": "pt"}))
+    for name, content in files.items():
+        (place / name).write_bytes(content)  # safetensors' own save_file lets only its owner read
     part.rename(out)
 
 

@@ -11,8 +11,9 @@ from searchkit.errors import ModelError
 MODULES = "modules.json"
 CONFIG = "config.json"
 INT8_WEIGHTS = "model.int8.safetensors"  # as `searchkit models quantise` writes them
-# in the order transformers looks for them; it knows nothing of the last
-WEIGHTS = ("model.safetensors", "pytorch_model.bin", INT8_WEIGHTS)
+DIFFERENCES = "model.differences.safetensors"  # from another model's weights; so does `--over`
+# in the order transformers looks for them; it knows nothing of the last two
+WEIGHTS = ("model.safetensors", "pytorch_model.bin", INT8_WEIGHTS, DIFFERENCES)
 # What a tokenizer is made of: one of these is enough.
 VOCABULARIES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",

@@ -5,15 +5,31 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from searchkit.embedding.checkpoint import Checkpoint, DenseLayer
+from searchkit.embedding.hashes import file_sha256, value_sha256
 from searchkit.embedding.json_files import AGAIN
-from searchkit.embedding.snapshots import INT8_WEIGHTS, WEIGHTS, shards_of
+from searchkit.embedding.snapshots import DIFFERENCES, INT8_WEIGHTS, WEIGHTS, shards_of
 from searchkit.errors import ModelError
 
 LFS_POINTER = b"version https://git-lfs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What a file of differences is to be added to, as its header says: a name, and the weights meant."""
+
+    base: str  # as for `open_embedder`
+    base_sha256: str  # `weights_sha256` of it
+    float32_bytes: int  # of all weights
+
+    def as_metadata(self) -> dict[str, str]:
+        """For safetensors, which keeps texts only."""
+        return {key: str(value) for key, value in asdict(self).items()}
 
 
 def network_weights(folder: Path) -> list[Path]:
@@ -55,14 +71,45 @@ def dense_weights(layer: DenseLayer) -> Path:
 
 
 def weight_bytes(files: Sequence[Path]) -> int:
-    """Bytes of weights in float32 that files hold: those in 8 bits count four times."""
-    return sum(file.stat().st_size * (4 if file.name == INT8_WEIGHTS else 1) for file in files)
+    """Bytes in float32 of the weights that files stand for: in 8 bits a quarter of them, differences say."""
+    return sum(
+        base_of(file).float32_bytes
+        if file.name == DIFFERENCES
+        else file.stat().st_size * (4 if file.name == INT8_WEIGHTS else 1)
+        for file in files
+    )
 
 
 def weight_files(checkpoint: Checkpoint) -> list[Path]:
-    """All files with weights that shape the model's vectors, in the order they are applied."""
+    """All files of the folder with weights that shape the model's vectors, in the order they are applied.
+
+    Of differences theirs alone: it pins the base's weights by hash.
+    """
     dense = [dense_weights(step) for step in checkpoint.tail if isinstance(step, DenseLayer)]
     return network_weights(checkpoint.network) + dense
+
+
+def weights_sha256(checkpoint: Checkpoint) -> str:
+    """One hash of all that `weight_files` names."""
+    hashes = [file_sha256(file) for file in weight_files(checkpoint)]
+    return value_sha256(hashes) if len(hashes) > 1 else hashes[0]
+
+
+def base_of(file: Path) -> Base:
+    """What a file of differences is to be added to.
+
+    Raises:
+        ModelError: it does not say.
+    """
+    said = _safetensors_header(file)[1].get("__metadata__", {})
+    try:
+        return Base(
+            base=said["base"], base_sha256=said["base_sha256"], float32_bytes=int(said["float32_bytes"])
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{file} does not say what it is the difference from: it lacks {error}", remedy=AGAIN
+        ) from error
 
 
 def _whole(file: Path) -> Path:
@@ -89,6 +136,16 @@ def _whole(file: Path) -> Path:
 
 def _safetensors_size(file: Path) -> int:
     """Bytes that the header promises."""
+    length, header = _safetensors_header(file)
+    try:
+        ends = [int(t["data_offsets"][1]) for name, t in header.items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ModelError(f"{file} has a damaged header: {error}", remedy=AGAIN) from error
+    return 8 + length + max(ends, default=0)
+
+
+def _safetensors_header(file: Path) -> tuple[int, Mapping[str, Any]]:
+    """Its length in bytes, and itself."""
     with file.open("rb") as stream:
         start = stream.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
@@ -96,7 +153,8 @@ def _safetensors_size(file: Path) -> int:
             raise ModelError(f"{file} is no safetensors file, or cut off within its header", remedy=AGAIN)
         try:
             header = json.loads(stream.read(length))
-            ends = [int(t["data_offsets"][1]) for name, t in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"{file} has a damaged header: {error}", remedy=AGAIN) from error
-    return 8 + int(length) + max(ends, default=0)
+    if not isinstance(header, dict):
+        raise ModelError(f"{file} has a damaged header: no object", remedy=AGAIN)
+    return int(length), header
