@@ -2,7 +2,7 @@
 
     SEARCHKIT_SHARED=... python -m benchmarks.classification [--save]
 
-Five labelled sets are embedded by the default model, once, without instruction. Each is split by a seed into
+Five labelled sets are embedded by all-MiniLM-L6-v2, once, without instruction. Each is split by a seed into
 texts to learn from (half, at most 6,000) and texts to be asked (the rest, at most 6,000), three times.
 
 - searchkit's classifier, scikit-learn's LogisticRegression as MTEB uses it (100 steps, its own C), and
@@ -35,6 +35,7 @@ from searchkit.analysis.classifier_scores import calibration_error, log_loss
 from searchkit.arrays import Float32Matrix, Float64Matrix, Int64Vector
 from searchkit.embedding.embedder import open_embedder
 from searchkit.library.classifiers import Head
+from searchkit.settings import BASE_MODEL
 
 SEEDS = 3
 MOST = 6_000  # texts to learn from, and to be asked
@@ -51,7 +52,7 @@ def main() -> None:
     folder = Path(os.environ.get("SEARCHKIT_SHARED", "")) / "data" / "clustering"
     if not folder.is_dir():
         raise SystemExit("no labelled sets: name the shared data's folder in SEARCHKIT_SHARED")
-    embedder = open_embedder()
+    embedder = open_embedder(BASE_MODEL)
     held = {}
     for name in SETS:
         rows = rows_of(folder / name)

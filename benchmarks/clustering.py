@@ -2,7 +2,7 @@
 
     SEARCHKIT_SHARED=... python -m benchmarks.clustering [--save]
 
-Five labelled sets are embedded by the default model, once, without instruction.
+Five labelled sets are embedded by all-MiniLM-L6-v2, once, without instruction.
 
 - v-measure of searchkit's k-means, and of MTEB's protocol run by scikit-learn on the same vectors:
   MiniBatchKMeans with as many clusters as labels, batches of 32, one start. MTEB takes the mean over its own
@@ -38,6 +38,7 @@ from searchkit.analysis.density import hdbscan
 from searchkit.analysis.kmeans import directions, kmeans
 from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.embedding.embedder import Embedder, open_embedder
+from searchkit.settings import BASE_MODEL
 
 SETS = ("bbc_news", "medical_abstracts5", "stackoverflow20", "banking77_test", "clinc150_test")
 NAMED = ("bbc_news", "stackoverflow20")
@@ -68,7 +69,7 @@ def main() -> None:
     shared = Path(os.environ.get("SEARCHKIT_SHARED", "")) / "data"
     if not (shared / "clustering").is_dir():
         raise SystemExit("no labelled sets: name the shared data's folder in SEARCHKIT_SHARED")
-    embedder = open_embedder()
+    embedder = open_embedder(BASE_MODEL)
     sets = {name: measured(shared / "clustering" / name, embedder) for name in SETS}
     figures: dict[str, Any] = {
         "model": embedder.model,

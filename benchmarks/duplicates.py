@@ -2,7 +2,7 @@
 
     SEARCHKIT_SHARED=... [SEARCHKIT_BENCH_DUPLICATES=PYTHON] python -m benchmarks.duplicates [--save]
 
-Five judged sets, embedded by the default model, become Libraries. Average precision of the labelled pairs
+Five judged sets, embedded by all-MiniLM-L6-v2, become Libraries. Average precision of the labelled pairs
 as scikit-learn computes it of brute-force cosines; F1 of the labelled pairs by groups (both texts in one)
 at the automatic threshold and at the best of a grid, and of the pairs alone at the best. Our seconds are
 those of a user who gets a table: reading the vectors of record, threshold, groups, decisions, and the texts
@@ -41,6 +41,7 @@ from searchkit.arrays import Float32Matrix
 from searchkit.cli.duplicate_lists import shown
 from searchkit.collection.library import Library
 from searchkit.profile import Profile
+from searchkit.settings import BASE_MODEL
 
 GRID = np.round(np.arange(0.3, 0.99, 0.02), 2)
 SIZES = (10_000, 20_000, 50_000, 100_000, 200_000)
@@ -72,7 +73,7 @@ def main() -> None:
     if not folder.is_dir():
         raise SystemExit("no judged pairs: name the shared data's folder in SEARCHKIT_SHARED")
     figures: dict[str, Any] = {"sets": {}, "growth": []}
-    embedder = open_embedder()
+    embedder = open_embedder(BASE_MODEL)
     chosen = [path for path in sorted(folder.iterdir()) if asked.sets is None or path.name in asked.sets]
     for path in chosen:
         judged = read(path)

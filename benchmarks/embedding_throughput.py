@@ -148,10 +148,10 @@ def main() -> None:
 
     from searchkit.embedding.embedder import open_embedder
     from searchkit.embedding.sources import find_model
-    from searchkit.settings import DEFAULT_MODEL
+    from searchkit.settings import BASE_MODEL
 
-    counter = open_embedder(DEFAULT_MODEL, device="cpu")
-    model = str(find_model(DEFAULT_MODEL).folder)
+    counter = open_embedder(BASE_MODEL, device="cpu")
+    model = str(find_model(BASE_MODEL).folder)
     sets = {"passages": _texts.passages(arguments.texts), "mixed": _texts.mixed_lengths(arguments.texts)}
     figures: dict[str, Any] = {"machine": limits(), "sets": {}}
     peak = figures["machine"]["matrix_gops"]

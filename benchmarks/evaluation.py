@@ -1,4 +1,4 @@
-"""The embedded default on judged sets, by the protocol of each kind, beside public figures of the same model.
+"""The embedded base on judged sets, by the protocol of each kind, beside public figures of the same model.
 
     SEARCHKIT_SHARED=... python -m benchmarks.evaluation [--set NAME ...] [--save]
 
@@ -42,7 +42,7 @@ from searchkit.evaluation.rows import rows_of
 from searchkit.evaluation.sets import read_judgement
 from searchkit.evaluation.similarity import kendall, pearson, spearman
 from searchkit.evaluation.tasks import task_at
-from searchkit.settings import cache_folder
+from searchkit.settings import BASE_MODEL, cache_folder
 
 WINDOW = 256
 SEED = 0
@@ -90,8 +90,8 @@ def main() -> None:
     shared = Path(os.environ.get("SEARCHKIT_SHARED", "")) / "data"
     if not (shared / "judgement").is_dir():
         raise SystemExit("no judged sets: name the shared data's folder in SEARCHKIT_SHARED")
-    exact = open_embedder(precision="float32", max_tokens=WINDOW)
-    usual = open_embedder(max_tokens=WINDOW)
+    exact = open_embedder(BASE_MODEL, precision="float32", max_tokens=WINDOW)
+    usual = open_embedder(BASE_MODEL, max_tokens=WINDOW)
     found = {}
     for name in asked.sets or SETS:
         one = measured(shared, name, SETS[name], exact)

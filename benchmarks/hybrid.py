@@ -43,9 +43,9 @@ def main() -> None:
         raise SystemExit("no judged sets: name the shared data's folder in SEARCHKIT_SHARED")
 
     from searchkit.embedding.embedder import open_embedder
-    from searchkit.settings import DEFAULT_MODEL
+    from searchkit.settings import BASE_MODEL
 
-    embedder = open_embedder(DEFAULT_MODEL, device="cpu")
+    embedder = open_embedder(BASE_MODEL, device="cpu")
     sets: dict[str, Any] = {}
     for folder in folders:
         judged = _texts.retrieval_set(folder, most_documents=asked.documents, most_queries=asked.queries)
@@ -71,7 +71,7 @@ def main() -> None:
         "sets": sets,
         "mean": means,
         "gain_over_better_arm": {"mean": float(np.mean(gains)), "worst": min(gains)},
-        "model": DEFAULT_MODEL,
+        "model": BASE_MODEL,
         "precision": embedder.precision,
     }
     report("hybrid", figures, save=asked.save)

@@ -33,6 +33,7 @@ from benchmarks._peers import (
     run_process,
     searchkit_command,
 )
+from searchkit.settings import BASE_MODEL
 
 OURS = "searchkit"
 PEERS = ("txtai", "chroma", "chroma-onnx", "lancedb")
@@ -53,7 +54,9 @@ class Contender:
         """Index into an empty store. Returns: seconds of the whole process."""
         shutil.rmtree(self._store, ignore_errors=True)
         if self.name == OURS:
-            command = searchkit_command("index", self._docs, "--library", str(self._store), "--json")
+            command = searchkit_command(
+                "index", self._docs, "--model", BASE_MODEL, "--library", str(self._store), "--json"
+            )
         else:
             command = module_command(
                 self._python, "_stores", self.name, "index", self._docs, str(self._store), self._model
@@ -96,9 +99,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from searchkit.embedding.sources import find_model
-    from searchkit.settings import DEFAULT_MODEL
 
-    model = find_model(DEFAULT_MODEL).folder
+    model = find_model(BASE_MODEL).folder
     texts = _texts.passages(arguments.texts)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

@@ -1,10 +1,10 @@
-"""What do instructions do to the embedded default: which is best, does wording matter, how much is needed?
+"""What do instructions do to the embedded base: which is best, does wording matter, how much is needed?
 
     SEARCHKIT_SHARED=... python -m benchmarks.instructions [--items N] [--save]
 
 Parts of retrieval (SciFact's validation claims, ten documents for each), pairs (MQP) and clustering (BBC
 News), each under a profile that fits; --items 0 takes all, and hours. Vectors are kept in the cache: a run
-that was stopped goes on where it was. The embedded default was not trained with instructions: they stand
+that was stopped goes on where it was. The embedded base was not trained with instructions: they stand
 before its texts as they are.
 
 - tune: is any of the template's instructions, of paraphrases, or the profile's own better than none on items
@@ -41,7 +41,7 @@ from searchkit.evaluation.trial import Trial
 from searchkit.evaluation.tuning import Tuned
 from searchkit.evaluation.variants import Variation
 from searchkit.profile import Profile
-from searchkit.settings import cache_folder
+from searchkit.settings import BASE_MODEL, cache_folder
 
 SETS = {
     "scifact": ("retrieval/scifact", "validation", "scientific-retrieval"),
@@ -65,7 +65,7 @@ def main() -> None:
     if not (shared / "retrieval").is_dir():
         raise SystemExit("no judged sets: name the shared data's folder in SEARCHKIT_SHARED")
     items = ITEMS if asked.items is None else dict.fromkeys(SETS, asked.items)
-    embedder = open_embedder()
+    embedder = open_embedder(BASE_MODEL)
     with tempfile.TemporaryDirectory() as folder:
         chosen = [
             task_of(name, *place, shared=shared, items=items[name], folder=Path(folder))

@@ -84,13 +84,13 @@ def embed_all(
     from searchkit.embedding.embedder import open_embedder
     from searchkit.embedding.precision import PRECISIONS
     from searchkit.errors import SearchkitError
-    from searchkit.settings import DEFAULT_MODEL
+    from searchkit.settings import BASE_MODEL
 
     vectors: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
     facts, absent = {}, {}
     for precision in sorted(PRECISIONS, key=lambda name: name != EXACT):
         try:
-            embedder = open_embedder(model or DEFAULT_MODEL, precision=precision, device="cpu")
+            embedder = open_embedder(model or BASE_MODEL, precision=precision, device="cpu")
         except SearchkitError as error:
             absent[precision] = str(error)
             print(f"without {precision}: {error}")

@@ -44,7 +44,7 @@ from benchmarks._peers import (
 from searchkit import Library
 from searchkit.embedding.embedder import open_embedder
 from searchkit.embedding.sources import find_model
-from searchkit.settings import DEFAULT_MODEL
+from searchkit.settings import BASE_MODEL
 
 OURS = "searchkit"
 VECTOR = "searchkit --vector"  # the same Library, asked as the peers are: by meaning only
@@ -60,7 +60,7 @@ class Known:
     def __init__(self, texts: Sequence[str], vectors: np.ndarray) -> None:
         self._place = {text.strip(): row for row, text in enumerate(texts)}
         self._vectors = vectors
-        self._model = open_embedder(DEFAULT_MODEL, device="cpu")
+        self._model = open_embedder(BASE_MODEL, device="cpu")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -93,7 +93,7 @@ def main() -> None:
         work = Path(folder)
         texts, vectors, figures["origin"] = data(arguments.data or work / "data", max(sizes))
         asked = _texts.questions(arguments.questions)
-        wanted = open_embedder(DEFAULT_MODEL, device="cpu", precision="float32").embed(asked)
+        wanted = open_embedder(BASE_MODEL, device="cpu", precision="float32").embed(asked)
         for size in sizes:
             place = (arguments.stores or work) / str(size)
             stores = Stores(arguments, place.resolve(), texts[:size], vectors[:size])
@@ -129,7 +129,7 @@ class Stores:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
         np.save(folder / "vectors.npy", vectors)
-        model = find_model(DEFAULT_MODEL).folder
+        model = find_model(BASE_MODEL).folder
         self._models = dict.fromkeys(PEERS, str(model))
         for name in arguments.contenders.split(","):
             built, started = folder / f"{name}.built", time.perf_counter()  # written last: a whole store
@@ -287,7 +287,7 @@ def data(folder: Path, n: int) -> tuple[list[str], np.ndarray, str]:
             raise SystemExit(f"{folder} holds {min(len(texts), len(vectors))} texts, wanted {n}")
         return texts, np.array(vectors, dtype=np.float32), f"{n} texts of --data"
     made = _texts.passages(n, characters=CHARACTERS)
-    vectors = open_embedder(DEFAULT_MODEL, device="cpu").embed(made.texts)
+    vectors = open_embedder(BASE_MODEL, device="cpu").embed(made.texts)
     folder.mkdir(parents=True, exist_ok=True)
     np.save(vectors_file, vectors)
     texts_file.write_text(json.dumps(made.texts), encoding="utf-8")

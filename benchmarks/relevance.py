@@ -65,9 +65,9 @@ def main() -> None:
         raise SystemExit("no judged sets: name the shared data's folder in SEARCHKIT_SHARED")
 
     from searchkit.embedding.embedder import open_embedder
-    from searchkit.settings import DEFAULT_MODEL
+    from searchkit.settings import BASE_MODEL
 
-    embedder = open_embedder(DEFAULT_MODEL, device="cpu")
+    embedder = open_embedder(BASE_MODEL, device="cpu")
     probes = embedder.embed(relevance.probes())
     with ExitStack() as opened:
         sets = []
@@ -79,7 +79,7 @@ def main() -> None:
             sets.append(made(judged, documents, queries, probes, place))
             opened.enter_context(sets[-1].db)
         figures = measured(sets)
-    figures |= {"model": DEFAULT_MODEL, "precision": embedder.precision}
+    figures |= {"model": BASE_MODEL, "precision": embedder.precision}
     report("relevance", figures, save=asked.save)
 
 

@@ -55,9 +55,9 @@ def main() -> None:
         raise SystemExit("no judged sets: name the shared data's folder in SEARCHKIT_SHARED")
 
     from searchkit.embedding.embedder import open_embedder
-    from searchkit.settings import DEFAULT_MODEL
+    from searchkit.settings import BASE_MODEL
 
-    embedder = open_embedder(DEFAULT_MODEL, device="cpu")
+    embedder = open_embedder(BASE_MODEL, device="cpu")
     judge, said = opened(asked.model, asked.profile, embedder)
     sets = {}
     for folder in folders:
@@ -67,7 +67,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as work:
             sets[judged.name] = measured(judged, documents, queries, Path(work), judge)
         print_set(judged.name, sets[judged.name])
-    figures = {"sets": sets, "found_by": DEFAULT_MODEL, "judged_by": said, "first": reranking.FIRST}
+    figures = {"sets": sets, "found_by": BASE_MODEL, "judged_by": said, "first": reranking.FIRST}
     report("reranking", figures, save=asked.save)
 
 

