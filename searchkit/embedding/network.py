@@ -20,7 +20,7 @@ from searchkit.embedding.json_files import AGAIN, read_json
 from searchkit.embedding.snapshots import CONFIG, DIFFERENCES, INT8_WEIGHTS
 from searchkit.embedding.sources import find_model
 from searchkit.embedding.weights import base_of, dense_weights, network_weights, weights_sha256
-from searchkit.errors import ModelError
+from searchkit.errors import ModelError, ModelNotFound
 from searchkit.export.kinds import T5_KINDS
 
 # Names, not classes: each loads a module of its own.
@@ -59,7 +59,13 @@ def load_network(checkpoint: Checkpoint) -> nn.Module:
 def _added(file: Path, checkpoint: Checkpoint) -> nn.Module:
     """The network of the base that a file of differences names, with these added to its weights."""
     said = base_of(file)
-    base = read_checkpoint(find_model(said.base))
+    try:
+        base = read_checkpoint(find_model(said.base))
+    except ModelNotFound as error:
+        raise ModelNotFound(
+            f"'{checkpoint.source.model}' holds what differs from another model: {error.message}",
+            remedy=error.remedy,
+        ) from error
     found = weights_sha256(base)
     if found != said.base_sha256:
         raise ModelError(
