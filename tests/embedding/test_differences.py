@@ -1,4 +1,4 @@
-"""A trained model kept as what training changed of its base: small, exact enough, and never added elsewhere."""
+"""A trained model kept as what training changed of its base: small, exact, and never added elsewhere."""
 
 from __future__ import annotations
 
@@ -120,5 +120,5 @@ def test_differences_that_do_not_say_from_what_or_do_not_fit_are_refused(small: 
     with pytest.raises(ModelError, match="does not say what it is the difference from"):
         open_embedder(small, runtime="torch")
     save_file({**held, "strange": torch.zeros(3)}, file, said)
-    with pytest.raises(ModelError, match="cannot be added to .*strange"):
+    with pytest.raises(ModelError, match=r"cannot be added to .*strange"):
         open_embedder(small, runtime="torch")
