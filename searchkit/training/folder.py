@@ -108,11 +108,19 @@ def _write_dense(folder: Path, step: DenseLayer, linear: nn.Linear) -> None:
 
 
 def write_card(
-    folder: Path, facts: Mapping[str, str], recipe: str, tasks: Mapping[str, int], card: CardSettings
+    folder: Path,
+    facts: Mapping[str, str],
+    recipe: str,
+    tasks: Mapping[str, tuple[int, int]],
+    card: CardSettings,
 ) -> None:
-    """Write the model card: what it is, how to use it, what it was trained on, the recipe."""
+    """Write the model card: what it is, how to use it, what it was trained on, the recipe.
+
+    tasks: by name, how many rows there were and how many steps they had.
+    """
     rows = "\n".join(
-        f"| {task} | {count:,} | {card.sources.get(task, '')} |" for task, count in tasks.items()
+        f"| {task} | {count:,} | {steps:,} | {card.sources.get(task, '')} |"
+        for task, (count, steps) in tasks.items()
     )
     licence = f"\nlicense: {card.licence}" if card.licence else ""
     about = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
@@ -146,8 +154,8 @@ model.encode(["where is the key?"], prompt="Represent the question for retrievin
 
 ## Trained on
 
-| task | rows | source |
-|---|---|---|
+| task | rows | steps | source |
+|---|---|---|---|
 {rows}
 
 ## Recipe

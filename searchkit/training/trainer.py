@@ -231,7 +231,8 @@ class _Training:
         shutil.rmtree(part, ignore_errors=True)
         write_folder(self.student, part)
         recipe = recipe_toml(self.recipe)
-        rows = {task: len(rows) for task, rows in self.prepared.examples.items()}
+        turns = self.schedule.turns()
+        rows = {task: (len(of), turns[task]) for task, of in self.prepared.examples.items() if turns[task]}
         write_card(part, self._card(), recipe, rows, self.recipe.card)
         (part / "training").mkdir()
         (part / "training" / "recipe.toml").write_text(recipe, encoding="utf-8")
