@@ -225,30 +225,30 @@ def _part(folder: Path, judged: Judged) -> Iterator[Path]:
         with taken(folder, judged) as path:
             yield path
         return
-    if judged.kind != "retrieval" and judged.drawn is None:
-        yield folder
-        return
     with tempfile.TemporaryDirectory() as made:
         path = Path(made) / folder.name
         path.mkdir()
         if judged.kind == "retrieval":
             _versions(folder / "texts.jsonl.gz", path)
         else:
-            _some_queries(folder, path, judged.drawn or 0)
+            _some_queries(folder, path, judged.drawn)
         yield path
 
 
-def _some_queries(folder: Path, out: Path, count: int) -> None:
+def _some_queries(folder: Path, out: Path, count: int | None) -> None:
+    """So many queries, or all; and the documents that say anything (cranfield has one that does not)."""
     rows = [dict(row.fields) for row in rows_of(folder / "queries.jsonl")]
     order = np.random.default_rng(0).permutation(len(rows))[:count].tolist()
     kept = [rows[at] for at in sorted(order)]
     names = {row["_id"] for row in kept}
     _write(out / "queries.jsonl", kept)
-    (out / "corpus.jsonl.gz").symlink_to(folder / "corpus.jsonl.gz")
+    documents = [dict(row.fields) for row in rows_of(folder / "corpus.jsonl.gz")]
+    documents = [row for row in documents if row["text"].strip() or row.get("title", "").strip()]
+    _write(out / "corpus.jsonl", documents)
+    ids = {row["_id"] for row in documents}
     head, *lines = (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines()
-    (out / "qrels.tsv").write_text(
-        "\n".join([head, *(line for line in lines if line.split("\t")[0] in names)]) + "\n", encoding="utf-8"
-    )
+    judged = [line for line in lines if line.split("\t")[0] in names and line.split("\t")[1] in ids]
+    (out / "qrels.tsv").write_text("\n".join([head, *judged]) + "\n", encoding="utf-8")
 
 
 def _versions(file: Path, out: Path) -> None:
