@@ -40,8 +40,8 @@ FEELINGS: Mapping[str, Sequence[str]] = {
                  "worth every penny", "a delight", "brilliant"),
     "negative": ("terrible", "a disaster", "worse than I had feared", "awful", "a complete waste of money",
                  "disappointing", "dreadful", "a nightmare"),
-    "neutral": ("as described", "nothing special", "about what I expected", "the same as before",
-                "on the second page of the report", "neither here nor there"),
+    "neutral": ("as described", "nothing special", "about what I expected",
+                "on the second page of the report", "the same as before", "neither here nor there"),
 }  # fmt: skip
 TIMES: Mapping[str, Mapping[str, Sequence[str]]] = {  # by sentence form
     "past": {
