@@ -204,6 +204,50 @@ def evaluation(found: Figures) -> str:
     return "\n\n".join((*parts, f"{found['model']}."))
 
 
+def mini(found: Figures) -> str:
+    """Every judged set, base and trained model side by side; following; wordings."""
+    models = ("base", "mini without", "mini")
+    rows = [
+        (category, name, *(f"{one[which]:.2f}" for which in models), f"{one['mini'] - one['base']:+.2f}")
+        for category, sets in found["quality"]["sets"].items()
+        for name, one in [*sets.items(), ("**mean**", found["quality"]["categories"][category])]
+    ]
+    overall = found["quality"]["mean"]
+    rows.append(
+        (
+            "**mean**", "", *(f"{overall[which]:.2f}" for which in models),
+            f"{overall['mini'] - overall['base']:+.2f}",
+        )
+    )  # fmt: skip
+    following = {name: one for name, one in found["following"].items() if name != "mean"}
+    lines = []
+    for name, one in following.items():
+        for labelling in list(one["mini"])[:2]:
+            (other,) = (key for key in list(one["mini"])[:2] if key != labelling)
+            for_each = (
+                f"{one[which][labelling][asked]:.1f}"
+                for which in ("base", "mini")
+                for asked in (labelling, other, "none")
+            )
+            lines.append((name, labelling, *for_each))
+    mean = found["following"]["mean"]
+    asked = ("its own instruction", "the other one", "none")
+    head = ("set", "labelling", *(f"{which}: {one}" for which in ("base", "mini") for one in asked))
+    said = "; ".join(
+        f"own less {other} {mean['mini'][f'own - {other}']:.1f} points, the base "
+        f"{mean['base'][f'own - {other}']:.1f}"
+        for other in ("other", "none")
+    )
+    worded = found["wordings"]
+    gaps = [(name, f"{one['gap']:.2f}") for name, one in worded.items() if name != "mean gap"]
+    return (
+        f"{table(('category', 'set', 'base', 'mini, no instruction', 'mini', 'gain'), rows)}\n\n"
+        f"{table(head, lines)}\n\n"
+        f"On average {said}.\n\n"
+        f"{table(('set', 'best less worst of five paraphrases'), [*gaps, ('mean', worded['mean gap'])])}"
+    )
+
+
 def relevance(found: Figures) -> str:
     """Verdicts by set, and nDCG@10 of several Collections together."""
     said = ("answerable_said_relevant", "unanswerable_said_nothing_relevant")

@@ -287,8 +287,8 @@ def _each(name: str, shown: Callable[[Figures], str]) -> str:
 
 OF_QUALITY: tuple[Callable[[Figures], str], ...] = (
     quality.classification, quality.clustering, quality.duplicates, quality.evaluation, quality.hybrid,
-    quality.instructions, quality.map, quality.relevance, quality.reranking, quality.sample_corpus,
-    quality.self_evaluation, quality.similar,
+    quality.instructions, quality.map, quality.mini, quality.relevance, quality.reranking,
+    quality.sample_corpus, quality.self_evaluation, quality.similar,
 )  # fmt: skip
 TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
