@@ -322,11 +322,17 @@ def merge_and_mix(student: Student, recipe: TrainingRecipe) -> None:
 
     from searchkit.training.settings import LoraSettings
 
-    base = Student(changed(recipe, lora=LoraSettings())).module.state_dict()
+    base = _numbers(Student(changed(recipe, lora=LoraSettings())))
     with torch.no_grad():
-        for name, weight in student.module.state_dict().items():
-            if weight.is_floating_point():
-                weight.mul_(recipe.mix).add_((1 - recipe.mix) * base[name])
+        for name, weight in _numbers(student).items():
+            weight.mul_(recipe.mix).add_((1 - recipe.mix) * base[name])
+
+
+def _numbers(student: Student) -> dict[str, Tensor]:
+    """All of a network's floating numbers by name. Not state_dict: that has tied weights under each name."""
+    module = student.module
+    named = (*module.named_parameters(), *module.named_buffers())
+    return {name: one for name, one in named if one.is_floating_point()}
 
 
 def _line(step: int, result: StepResult, rate: float, norm: float, seconds: float) -> dict[str, Any]:
