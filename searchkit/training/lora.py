@@ -9,7 +9,10 @@ from searchkit.training.settings import LoraSettings
 
 
 def add_adapters(network: nn.Module, settings: LoraSettings) -> None:
-    """Put an adapter beside every linear layer, or beside those named; all other weights stay as they are.
+    """Put an adapter beside every linear layer of a network, or beside those named.
+
+    The network's own weights then stay as they are; a linear layer after the pooling, as INSTRUCTOR has one,
+    is no part of it and small: it is trained whole.
 
     Raises:
         UsageError: peft is not installed, or no layer has such a name.
