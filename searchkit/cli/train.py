@@ -73,7 +73,10 @@ def run_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
 
     read = load_recipe(recipe)
     if dry_run:
-        _show_plan(read)
+        from searchkit.training.processes import place
+
+        if place().rank == 0:
+            _show_plan(read)
         return
     from searchkit.training.trainer import train
 
@@ -87,11 +90,10 @@ def run_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
         done = train(read, evaluate=evaluate, resume=resume, show=show)
     if not done.told_here:
         return
-    at = (
-        f"step {done.best_step}, the best of {len(done.scores)} evaluations"
-        if done.scores
-        else "the last step"
-    )
+    at = "the last step"
+    if done.best_step is not None:  # its scores are in the log, which may be gone
+        of = f" of {len(done.scores)} evaluations" if done.scores else ""
+        at = f"step {done.best_step}, the best{of}"
     click.echo(f"{done.model}: {done.steps} steps, the weights of {at}")
 
 

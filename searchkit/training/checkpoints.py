@@ -24,6 +24,7 @@ from searchkit.training.durable import write_durably
 KEPT = 2  # the last ones: a file system may lose what it said was written
 NAME = re.compile(r"step-(\d+)\.safetensors")
 BEST = "best-{step:06d}.safetensors"
+BEST_NAME = re.compile(r"best-(\d+)\.safetensors")
 RESTART = "start over with --restart"
 
 
@@ -129,6 +130,16 @@ def read_best(folder: Path, step: int) -> dict[str, Tensor]:
 def sweep_best(folder: Path) -> None:
     """Delete best weights that no checkpoint names."""
     named = {read_progress(file).best_step for _, file in checkpoints(folder)}
-    for file in folder.glob(BEST.format(step=0).replace("000000", "*")):
-        if int(file.name.removeprefix("best-").removesuffix(".safetensors")) not in named:
+    for file in list(folder.iterdir()):
+        if (match := BEST_NAME.fullmatch(file.name)) and int(match[1]) not in named:
+            file.unlink(missing_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Delete what a run kept, and nothing that lies beside it."""
+    if not folder.is_dir():
+        return
+    for file in sorted(folder.iterdir()):
+        name = file.name.removesuffix(".part")
+        if NAME.fullmatch(name) or BEST_NAME.fullmatch(name):
             file.unlink(missing_ok=True)

@@ -163,7 +163,7 @@ model.encode(["where is the key?"], prompt="Represent the question for retrievin
 {fence}toml
 {recipe}{fence}
 
-The whole log is in `training/log.jsonl`.
+Its paths are relative to the file that it was read from. The whole log is in `training/log.jsonl`.
 """
     (folder / "README.md").write_text(text, encoding="utf-8")
 

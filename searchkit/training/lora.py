@@ -9,7 +9,10 @@ from searchkit.training.settings import LoraSettings
 
 
 def add_adapters(network: nn.Module, settings: LoraSettings) -> None:
-    """Put an adapter beside every linear layer, or beside those named; all other weights stay as they are.
+    """Put an adapter beside every linear layer of a network, or beside those named.
+
+    The network's own weights then stay as they are; a linear layer after the pooling, as INSTRUCTOR has one,
+    is no part of it and small: it is trained whole.
 
     Raises:
         UsageError: peft is not installed, or no layer has such a name.
@@ -21,11 +24,8 @@ def add_adapters(network: nn.Module, settings: LoraSettings) -> None:
             "training by LoRA needs the package peft, which is not installed",
             remedy='pip install "searchkit[train]"; or leave out [lora]',
         ) from error
-    linears = {
-        path.rpartition(".")[2]
-        for path, module in network.named_modules()
-        if isinstance(module, nn.Linear) and "pooler" not in path
-    }
+    paths = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
+    linears = {path.rpartition(".")[2] for path in paths if "pooler" not in path}
     if odd := sorted(set(settings.targets) - linears):
         raise UsageError(
             f"[lora] targets names {', '.join(odd)}, which no linear layer of the network is called",
@@ -36,7 +36,8 @@ def add_adapters(network: nn.Module, settings: LoraSettings) -> None:
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=sorted(settings.targets or linears),
-        exclude_modules=r".*pooler.*",
+        # peft warns where there is nothing to exclude, as in a T5.
+        exclude_modules=r".*pooler.*" if any("pooler" in path for path in paths) else None,
         bias="none",
     )
     inject_adapter_in_model(config, network)

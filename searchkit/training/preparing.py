@@ -128,7 +128,7 @@ def _objective(
     guide: Embed | None = None
     teacher: Embed | None = None
     if in_batch and recipe.loss.guide not in ("none", "self"):
-        of = recipe.base if recipe.loss.guide == "base" else recipe.loss.guide
+        of = recipe.base if recipe.loss.guide == "base" else recipe.beside(recipe.loss.guide)
         guide = processes.shared(_frozen(of, recipe))
     if recipe.anchor.weight:
         teacher = processes.shared(_frozen(recipe.base, recipe))

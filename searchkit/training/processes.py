@@ -25,6 +25,7 @@ from searchkit.errors import TrainingInvalid
 T = TypeVar("T")
 # The others wait while the first one evaluates; whoever started them ends all when one dies.
 PATIENCE = timedelta(days=2)
+ENVIRONMENT = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,28 +101,70 @@ class Processes:
 ALONE = Processes()
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which of how many processes this one is, as whoever started them says."""
+
+    rank: int = 0
+    count: int = 1
+    local: int = 0  # which of those on this machine
+    here: int = 1  # how many of them are on this machine
+
+
+def place() -> Place:
+    """Where this process stands among others, by the environment.
+
+    Raises:
+        TrainingInvalid: the environment says it by halves.
+    """
+    said = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    if said.get("WORLD_SIZE", "1") == "1":
+        return Place()
+    if "RANK" not in said or not all(value.isdigit() for value in said.values()):
+        found = ", ".join(f"{name}={value}" for name, value in said.items())
+        raise TrainingInvalid(
+            f"the environment speaks of several processes, but not clearly which this one is: {found}",
+            remedy="start them by torchrun, or take WORLD_SIZE out of the environment",
+        )
+    count = int(said["WORLD_SIZE"])
+    return Place(
+        rank=int(said["RANK"]),
+        count=count,
+        local=int(said.get("LOCAL_RANK", "0")),
+        here=int(said.get("LOCAL_WORLD_SIZE", count)),
+    )
+
+
 def join(device: str) -> Processes:
     """Find the other processes of this training, if it was started as one of several.
 
-    device: 'auto' for one GPU each where there are enough, else the CPU; or 'cpu'.
+    device: 'auto' for one GPU each where there are enough for all, else the CPU; or 'cpu'; or 'cuda'.
 
     Raises:
-        TrainingInvalid: one device is named for all of them.
+        TrainingInvalid: one device is named for all of them, or there are too few GPUs, or the environment
+            does not say who is who.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    mine = place()
+    if mine.count == 1:
         return Processes(device=device)
-    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     if device not in ("auto", "cpu", "cuda"):
         raise TrainingInvalid(
-            f"{count} processes cannot share the device '{device}'", remedy='leave it out, or device = "cpu"'
+            f"{mine.count} processes cannot share the device '{device}'",
+            remedy='leave it out, or device = "cpu"',
         )
-    on_gpu = device != "cpu" and local < torch.cuda.device_count()
+    gpus = torch.cuda.device_count()
+    enough = mine.here <= gpus  # for all of them, or these would wait for each other by different means
+    if device == "cuda" and not enough:
+        raise TrainingInvalid(
+            f"{mine.here} processes want a GPU each, and there are {gpus}",
+            remedy='start as many as there are GPUs; or device = "cpu"',
+        )
+    on_gpu = device != "cpu" and enough
     if on_gpu:
-        torch.cuda.set_device(local)
+        torch.cuda.set_device(mine.local)
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
-    return Processes(rank=rank, count=count, device=f"cuda:{local}" if on_gpu else "cpu")
+    return Processes(rank=mine.rank, count=mine.count, device=f"cuda:{mine.local}" if on_gpu else "cpu")
 
 
 def leave() -> None:

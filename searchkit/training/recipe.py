@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_type_hints
 
-from searchkit.embedding.hashes import value_sha256
 from searchkit.errors import TrainingInvalid, near_names
 from searchkit.settings import expanded
+from searchkit.training.facts import plain
 from searchkit.training.settings import (
     ANCHORS,
+    GUIDES,
     LOSSES,
     PRECISIONS,
     SCHEDULES,
@@ -43,8 +45,6 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "card": CardSettings,
     }
 )
-# What does not change what is learned: a run may go on under other values of these.
-INDIFFERENT = ("out", "checkpoint_every", "device", "chunk_tokens", "folder", "card")
 
 
 def load_recipe(path: str | Path) -> TrainingRecipe:
@@ -87,17 +87,9 @@ def recipe_of(table: Mapping[str, Any], *, folder: Path, where: str = "recipe") 
     return recipe
 
 
-def recipe_facts(recipe: TrainingRecipe) -> dict[str, Any]:
-    """What a recipe says, of what changes what is learned, as plain values."""
-    facts: dict[str, Any] = _plain(recipe)
-    for name in INDIFFERENT:
-        facts.pop(name)
-    return facts
-
-
 def recipe_toml(recipe: TrainingRecipe) -> str:
     """The whole recipe, defaults too, as a TOML file that is read back as an equal one."""
-    said: dict[str, Any] = _plain(recipe)
+    said: dict[str, Any] = plain(recipe)
     said.pop("folder")
     lines, tables = [], []
     for key, value in said.items():
@@ -108,34 +100,32 @@ def recipe_toml(recipe: TrainingRecipe) -> str:
     return "\n".join(lines + tables) + "\n"
 
 
-def recipe_sha256(recipe: TrainingRecipe) -> str:
-    """A hash of all in a recipe that changes what is learned."""
-    return value_sha256(recipe_facts(recipe))
+def seen_from(recipe: TrainingRecipe, folder: Path) -> TrainingRecipe:
+    """The same training, its paths relative to another folder: what a copy of the recipe says there.
 
+    Absolute paths, those of a home, and names of models stay as they are.
+    """
+    try:
+        way = Path(os.path.relpath(recipe.folder.resolve(), folder.resolve()))
+    except ValueError:  # another drive of Windows
+        way = recipe.folder.resolve()
 
-def filled(before: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts of a run that an older searchkit began, with the defaults of what it did not know yet."""
-    return {
-        **{key: value for key, value in defaults.items() if key not in before},
-        **{
-            key: filled(value, defaults[key])
-            if isinstance(value, dict) and isinstance(defaults.get(key), dict)
-            else value
-            for key, value in before.items()
-        },
-    }
+    def moved(path: str) -> str:
+        return path if expanded(path).is_absolute() else (way / path).as_posix()
 
+    def moved_model(name: str) -> str:
+        return moved(name) if name not in GUIDES and recipe.beside(name) != name else name
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Where two recipes' facts differ, in words."""
-    found = []
-    for key in sorted(before.keys() | after.keys()):
-        one, other = before.get(key), after.get(key)
-        if isinstance(one, dict) and isinstance(other, dict):
-            found += differences(one, other, f"{prefix}{key}.")
-        elif one != other:
-            found.append(f"{prefix}{key} was {one!r}, is {other!r}")
-    return found
+    out = recipe.run_folder.resolve()
+    return replace(
+        recipe,
+        folder=folder,
+        out="." if out == folder.resolve() else moved(recipe.out),
+        model=moved_model(recipe.model),
+        data=replace(recipe.data, files=tuple(moved(one) for one in recipe.data.files)),
+        loss=replace(recipe.loss, guide=moved_model(recipe.loss.guide)),
+        evaluate=replace(recipe.evaluate, sets=tuple(moved(one) for one in recipe.evaluate.sets)),
+    )
 
 
 def _table_lines(name: str, table: Mapping[str, Any]) -> list[str]:
@@ -152,14 +142,6 @@ def _table_lines(name: str, table: Mapping[str, Any]) -> list[str]:
 def _toml(value: Any) -> str:
     # Of these kinds of values JSON is TOML, but for one character that JSON leaves bare.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):  # not asdict: it copies tables, and these cannot be copied
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _values(

@@ -15,19 +15,17 @@ SMOOTHED = 0.98  # of the loss curve: what is kept of the mean at each step
 
 
 class RunLog:
-    """A file of lines, appended to; what a checkpoint does not know of is cut off."""
+    """A file of lines, appended to."""
 
-    def __init__(self, file: Path | None, *, up_to_step: int | None) -> None:
-        """Open the log, with the lines of steps up to this one kept; None to begin anew.
+    def __init__(self, file: Path | None, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Write the log anew with these lines, whole or not at all, and open it for more.
 
         file: None to keep lines in memory only.
         """
         self._stream: TextIO | None = None
-        self.lines: list[dict[str, Any]] = []
+        self.lines: list[dict[str, Any]] = [dict(one) for one in lines]
         if file is None:
             return
-        if up_to_step is not None:
-            self.lines += [one for one in read_log(file) if one["step"] <= up_to_step]
         file.parent.mkdir(parents=True, exist_ok=True)
         write_durably(file, "".join(f"{_line(one)}\n" for one in self.lines).encode("utf-8"))
         self._stream = file.open("a", encoding="utf-8")
@@ -50,16 +48,21 @@ class RunLog:
             self._stream.close()
 
 
-def read_log(file: Path) -> list[dict[str, Any]]:
-    """The log's lines; a last one that was cut off is left out."""
+def read_log(file: Path, up_to_step: int | None = None) -> list[dict[str, Any]]:
+    """The log's lines, those of steps up to this one; without a last one cut off, and those of others."""
     if not file.is_file():
         return []
     lines = []
-    for text in file.read_text(encoding="utf-8").splitlines():
+    # Not splitlines, which cuts at characters that texts may hold.
+    for text in file.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
         except ValueError:
-            break
+            continue
+        if not (isinstance(line, dict) and isinstance(line.get("step"), int)):
+            continue
+        if up_to_step is None or line["step"] <= up_to_step:
+            lines.append(line)
     return lines
 
 

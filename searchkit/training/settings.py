@@ -75,7 +75,7 @@ class OptimiserSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraSettings:
-    """Low-rank adapters instead of whole matrices; merged at the end."""
+    """Low-rank adapters instead of the network's whole matrices; merged at the end."""
 
     rank: int = 0  # 0: train all weights
     alpha: float = 16.0
@@ -151,5 +151,9 @@ class TrainingRecipe:
     @property
     def base(self) -> str:
         """The model that training begins with: a folder beside the recipe, or a name."""
-        beside = self.folder / expanded(self.model)
-        return str(beside) if beside.is_dir() else self.model
+        return self.beside(self.model)
+
+    def beside(self, name: str) -> str:
+        """A model's folder beside the recipe, if there is one; else the name as it is."""
+        folder = self.folder / expanded(name)
+        return str(folder) if folder.is_dir() else name

@@ -8,18 +8,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from searchkit.embedding.embedder import LocalEmbedder
+from searchkit.embedding.progress import tell
 from searchkit.errors import TrainingFailed, TrainingInvalid
 from searchkit.settings import VERSION
 from searchkit.training.checkpoints import (
     RESTART,
     Progress,
-    checkpoints,
+    clear,
     read_best,
     read_checkpoint,
     read_progress,
@@ -28,16 +29,22 @@ from searchkit.training.checkpoints import (
     write_checkpoint,
 )
 from searchkit.training.durable import publish_folder, write_durably
+from searchkit.training.facts import changes, computing_facts, recipe_facts
 from searchkit.training.folder import write_card, write_folder
-from searchkit.training.lora import merge_adapters
+from searchkit.training.merging import merge_and_mix
 from searchkit.training.optimiser import make_optimiser, rate_at, set_rate
 from searchkit.training.preparing import Prepared, prepare
 from searchkit.training.processes import join, leave
-from searchkit.training.recipe import differences, filled, recipe_facts, recipe_toml
-from searchkit.training.runlog import RunLog, draw_curve
+from searchkit.training.recipe import recipe_toml, seen_from
+from searchkit.training.run_folder import KEPT, LOG, MODEL, RECIPE, last_checkpoint, lock
+from searchkit.training.runlog import RunLog, draw_curve, read_log
 from searchkit.training.settings import TrainingRecipe
 from searchkit.training.stepping import StepResult, take_step
+from searchkit.training.stopping import Stop, stopping
 from searchkit.training.student import Student
+
+if TYPE_CHECKING:
+    import filelock
 
 # What judges a model in training: (steps done, the model) to figures; 'score' decides, larger is better.
 Evaluate = Callable[[int, LocalEmbedder], Mapping[str, float]]
@@ -76,25 +83,29 @@ def train(
 
     Raises:
         TrainingInvalid: the recipe or a row is not right, or `resume` and there is nothing to go on with.
-        TrainingFailed: the loss is no number, or the run was one of another recipe, data or base.
+        TrainingFailed: the loss or a score is no number, the run was one of another recipe, data or base, or
+            another process trains in its folder.
         ModelError, ModelNotFound: the base cannot be loaded.
+        KeyboardInterrupt: by Ctrl-C, once the step is done and kept; at once by the second.
     """
     processes = join(recipe.device)
     recipe = replace(recipe, device=processes.device)
     try:
-        # Where others go on is what the first one finds, before it writes anything.
-        file = processes.told(lambda: _last_checkpoint(recipe.run_folder, resume))
+        # Once to refuse before rows are read, and once more when nobody else can begin there.
+        processes.told(lambda: last_checkpoint(recipe.run_folder, recipe.folder, resume))
         prepared = prepare(recipe, processes)
         training = _Training(recipe, prepared, _judge_of(recipe, prepared, evaluate))
-        if file is not None:
-            training.take_up(file)
-        else:
-            training.begin()
         try:
-            training.go(show or (lambda what, done, total: None))
+            file = processes.told(lambda: training.enter(resume))
+            if file is not None:
+                training.take_up(file)
+            else:
+                training.begin()
+            with stopping(processes.count > 1) as stop:
+                training.go(show or (lambda what, done, total: None), stop)
             return replace(processes.told(training.finish), told_here=processes.first)
         finally:
-            training.log.close()
+            training.close()
     finally:
         leave()
 
@@ -120,36 +131,35 @@ def _judge_of(recipe: TrainingRecipe, prepared: Prepared, given: Evaluate | None
 
     def both(step: int, embedder: LocalEmbedder) -> dict[str, float]:
         figures = dict(judging(step, embedder))
-        figures.setdefault("score", sum(figures.values()) / len(figures))
+        figures["score"] = _score(step, figures)
         return {**figures, "rows held out": beside(step, embedder)["score"]}
 
     return both
 
 
-def _last_checkpoint(run: Path, resume: bool | None) -> Path | None:
-    found = checkpoints(run / "checkpoints")
-    if resume and not found:
-        raise TrainingInvalid(
-            f"{run} holds no checkpoint to go on from", remedy="leave out --resume to begin"
+def _score(step: int, figures: Mapping[str, float]) -> float:
+    """What decides between evaluations: 'score', else the mean."""
+    if not figures:
+        raise TrainingFailed(
+            f"the evaluation after step {step} gave no figure", remedy="evaluate on something, or not at all"
         )
-    if found and resume is not False:
-        return found[-1][1]
-    if (run / "model").exists() and resume is not False:
-        raise TrainingInvalid(
-            f"{run / 'model'} is there already", remedy=f"name another folder as out, or {RESTART}"
+    score = figures.get("score", sum(figures.values()) / len(figures))
+    if not math.isfinite(score):
+        odd = ", ".join(sorted(name for name, one in figures.items() if not math.isfinite(one)))
+        raise TrainingFailed(
+            f"the score of the evaluation after step {step} is {score} ({odd})",
+            remedy="nothing is better or worse than that: mend what it is measured on, or leave it out",
         )
-    return None
+    return score
 
 
 class _Training:
     """A run in this process."""
 
-    log: RunLog
-
     def __init__(self, recipe: TrainingRecipe, prepared: Prepared, evaluate: Evaluate | None) -> None:
         self.recipe = recipe
         self.run = recipe.run_folder
-        self.kept = self.run / "checkpoints"
+        self.kept = self.run / KEPT
         self.prepared = prepared
         self.processes = prepared.processes
         self.student: Student = prepared.student
@@ -157,60 +167,83 @@ class _Training:
         self.evaluate = evaluate
         self.optimiser = make_optimiser(self.student, recipe.optimiser)
         self.names: dict[Tensor, str] = {weight: name for name, weight in self.student.trained.items()}
-        self.facts = {
+        self.facts: dict[str, Any] = {
             "recipe": recipe_facts(recipe),
             "data": prepared.data,
             "base": prepared.base,
             "steps": self.schedule.steps,
+            "computing": computing_facts(
+                recipe, device=self.student.device, precision=self.student.precision
+            ),
         }
         self.progress = Progress(facts=self.facts)
+        self.log = RunLog(None, [])
+        self._lock: filelock.BaseFileLock | None = None
+
+    def enter(self, resume: bool | None) -> Path | None:
+        """Have the run's folder to oneself, in the first process. Returns: where to go on, None to begin."""
+        self._lock = lock(self.run)
+        asked = (self.recipe.query_tokens, self.recipe.document_tokens)
+        for name, wanted, read in zip(
+            ("query_tokens", "document_tokens"), asked, self.student.windows, strict=True
+        ):
+            if read < wanted:
+                tell(f"{name} is {wanted}, but the model reads no more than {read} tokens.")
+        return last_checkpoint(self.run, self.recipe.folder, resume)
 
     def begin(self) -> None:
         """Begin anew."""
-        self.log = RunLog(None, up_to_step=None)
         if not self.processes.first:
             return
-        shutil.rmtree(self.kept, ignore_errors=True)
-        self.run.mkdir(parents=True, exist_ok=True)
-        self.log = RunLog(self.run / "log.jsonl", up_to_step=None)
-        write_durably(self.run / "recipe.toml", recipe_toml(self.recipe).encode("utf-8"))
-        self.log.add(
-            {
-                "step": 0,
-                "searchkit": VERSION,
-                "torch": torch.__version__,
-                "device": self.student.device,
-                "precision": self.student.precision,
-                "threads": torch.get_num_threads(),
-                "processes": self.processes.count,
-                "steps": self.schedule.steps,
-                "rows": {task: len(rows) for task, rows in self.prepared.examples.items()},
-                "turns": self.schedule.turns(),
-                "data": self.prepared.data,
-                "base": self.prepared.base,
-            }
-        )
+        clear(self.kept)
+        header = {
+            "step": 0,
+            "searchkit": VERSION,
+            "torch": torch.__version__,
+            **self._computing(),
+            "steps": self.schedule.steps,
+            "windows": self.student.windows,
+            "rows": {task: len(rows) for task, rows in self.prepared.examples.items()},
+            "turns": self.schedule.turns(),
+            "data": self.prepared.data,
+            "base": self.prepared.base,
+        }
+        # The first line tells whose folder it is: nothing else is written before it.
+        self.log = RunLog(self.run / LOG, [header])
+        copy = recipe_toml(seen_from(self.recipe, self.run))
+        write_durably(self.run / RECIPE, copy.encode("utf-8"))
 
     def take_up(self, file: Path) -> None:
         """Go on from a checkpoint."""
         progress = read_progress(file)
-        defaults = {"recipe": recipe_facts(TrainingRecipe(out=""))}
-        if found := differences(filled(progress.facts, defaults), self.facts):
+        if found := changes(progress.facts, self.facts):
             raise TrainingFailed(
                 f"the run in {self.run} was another one: {'; '.join(found[:4])}",
                 remedy=f"name another folder as out, or {RESTART}",
             )
         self.student.put(read_checkpoint(file, self.optimiser, self.names))
-        self.progress = progress
-        log = self.run / "log.jsonl" if self.processes.first else None
-        self.log = RunLog(log, up_to_step=progress.step)
+        computed = {**progress.facts.get("computing", {}), **self.facts["computing"]}
+        self.progress = replace(progress, facts={**self.facts, "computing": computed})
+        if self.processes.first:
+            log = self.run / LOG
+            self.log = RunLog(log, read_log(log, up_to_step=progress.step))
+            self.log.add({"step": progress.step, "went_on": self._computing()})
 
-    def go(self, show: Show) -> None:
+    def close(self) -> None:
+        """Leave the run's folder to others."""
+        self.log.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def go(self, show: Show, stop: Stop) -> None:
         """Take the steps that are left."""
         steps, recipe = self.schedule.steps, self.recipe
-        if self.progress.step == 0 and recipe.evaluate_every:
+        if self.progress.best_step is None and recipe.evaluate_every:
             self._judge(show)
         while self.progress.step < steps and not self._out_of_patience:
+            if self.processes.told(lambda: stop.asked):
+                self._keep()
+                raise KeyboardInterrupt
             show("training", self.progress.step, steps)
             self._step(self.progress.step)
             self.progress = replace(self.progress, step=self.progress.step + 1)
@@ -235,12 +268,16 @@ class _Training:
         rows = {task: (len(of), turns[task]) for task, of in self.prepared.examples.items() if turns[task]}
         write_card(part, self._card(), recipe, rows, self.recipe.card)
         (part / "training").mkdir()
-        (part / "training" / "recipe.toml").write_text(recipe, encoding="utf-8")
-        shutil.copyfile(self.run / "log.jsonl", part / "training" / "log.jsonl")
+        (part / "training" / RECIPE).write_text(recipe, encoding="utf-8")
+        shutil.copyfile(self.run / LOG, part / "training" / LOG)
         draw_curve(self.log.lines, self.run / "curve.png")
-        publish_folder(part, self.run / "model", shutil.rmtree)
+        publish_folder(part, self.run / MODEL, shutil.rmtree)
+        if best == 0:
+            tell(
+                "No evaluation was better than that before the first step: the result is the base, untrained."
+            )
         return Trained(
-            model=self.run / "model",
+            model=self.run / MODEL,
             steps=self.progress.step,
             best_step=best,
             scores={one["step"]: one["score"] for one in self.log.lines if "score" in one},
@@ -274,7 +311,8 @@ class _Training:
         progress = self.progress
         show("evaluating", progress.step, self.schedule.steps)
         figures = self.processes.told(self._figures)
-        score = figures.pop("score") if "score" in figures else sum(figures.values()) / len(figures)
+        score = _score(progress.step, figures)
+        figures.pop("score", None)
         self.log.add({"step": progress.step, "score": score, "figures": figures})
         if progress.best_step is None or score > progress.best_score:
             if self.processes.first:
@@ -296,37 +334,30 @@ class _Training:
         sweep_best(self.kept)
         draw_curve(self.log.lines, self.run / "curve.png")
 
+    def _computing(self) -> dict[str, Any]:
+        return {
+            "device": self.student.device,
+            "precision": self.student.precision,
+            "threads": torch.get_num_threads(),
+            "processes": self.processes.count,
+        }
+
     def _card(self) -> dict[str, str]:
-        last = self.progress.best_step if self.progress.best_step is not None else self.progress.step
+        best, taken = self.progress.best_step, self.progress.step
+        steps = f"{taken if best is None else best:,} of {self.recipe.batch} rows"
+        queries, documents = self.student.windows
         return {
             "name": self.run.name,
             "trained from": f"{self.recipe.model} (sha256 of its weights: {self.prepared.base})",
             "family": self.student.plan.family.name,
             "dimension": str(self.student.runtime.dim),
-            "window": f"{self.student.plan.window} tokens; trained with {self.recipe.query_tokens} for "
-            f"queries, {self.recipe.document_tokens} for documents",
-            "steps": f"{last:,} of {self.recipe.batch} rows",
+            "window": f"{self.student.plan.window} tokens; trained with {queries} for queries, "
+            f"{documents} for documents",
+            "steps": f"0; none of {taken:,} was better than the base" if best == 0 else steps,
             "seed": str(self.recipe.seed),
             "data": f"sha256 {self.prepared.data}",
             "searchkit": VERSION,
         }
-
-
-def merge_and_mix(student: Student, recipe: TrainingRecipe) -> None:
-    """Merge adapters, then mix the weights with the base's, if the recipe says so."""
-    if recipe.lora.rank:
-        merge_adapters(student.runtime.network)
-    if recipe.mix == 1:
-        return
-    from dataclasses import replace as changed
-
-    from searchkit.training.settings import LoraSettings
-
-    base = Student(changed(recipe, lora=LoraSettings())).module.state_dict()
-    with torch.no_grad():
-        for name, weight in student.module.state_dict().items():
-            if weight.is_floating_point():
-                weight.mul_(recipe.mix).add_((1 - recipe.mix) * base[name])
 
 
 def _line(step: int, result: StepResult, rate: float, norm: float, seconds: float) -> dict[str, Any]:

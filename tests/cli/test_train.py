@@ -48,6 +48,27 @@ def test_a_recipe_is_tried_run_and_gone_on_with(recipe: Path, capsys: pytest.Cap
     assert run(["train", str(recipe), "--restart"]) == 0 and capsys.readouterr().out == first
 
 
+def test_of_several_processes_one_tells_what_would_be_done(
+    recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The others are silent."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert run(["train", str(recipe), "--dry-run"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_the_best_step_is_told_though_the_log_is_gone(recipe: Path, capsys: pytest.CaptureFixture[str]):
+    """The checkpoint knows it."""
+    text = recipe.read_text().replace("steps = 4", "steps = 4\nevaluate_every = 2")
+    recipe.write_text(f"{text}held_out = 4\n")
+    assert run(["train", str(recipe)]) == 0
+    first = capsys.readouterr().out
+    (recipe.parent / "run" / "log.jsonl").unlink()
+    assert run(["train", str(recipe)]) == 0
+    assert capsys.readouterr().out == first.replace(" of 3 evaluations", "")
+
+
 def test_judged_sets_decide_which_weights_are_kept(recipe: Path, capsys: pytest.CaptureFixture[str]):
     """By the same measures as searchkit eval; rows held out stand beside them."""
     pairs = [{"a": f"the clock {n}", "b": f"the clock of {n}", "label": n % 2} for n in range(8)]

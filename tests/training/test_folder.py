@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from searchkit.embedding.embedder import open_embedder
+from searchkit.training.runlog import read_log
 from searchkit.training.settings import TrainingRecipe
 from searchkit.training.trainer import train
 from tests.training.conftest import ASK, GOLDEN
@@ -62,7 +63,12 @@ def test_the_folder_says_what_it_was_made_of(recipe: Callable[..., TrainingRecip
     asked = recipe(steps=2, card={"licence": "mit", "sources": {"things": "a shed, CC0"}})
     made = train(asked).model
     card = (made / "README.md").read_text(encoding="utf-8")
-    assert "| things | 40 | a shed, CC0 |" in card and "license: mit\n---" in card and "rows.jsonl" in card
+    turns = read_log(made.parent / "log.jsonl")[0]["turns"]["things"]
+    assert (
+        f"| things | 40 | {turns} | a shed, CC0 |" in card
+        and "license: mit\n---" in card
+        and "rows.jsonl" in card
+    )
     assert (made / "training" / "recipe.toml").read_text(encoding="utf-8") in card
     log = (made / "training" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["step"] for line in log] == [0, 1, 2]

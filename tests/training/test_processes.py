@@ -112,6 +112,54 @@ def test_one_device_is_not_shared_by_processes(monkeypatch: pytest.MonkeyPatch):
         join("cuda:1")
 
 
+@pytest.mark.parametrize(
+    ("gpus", "asked", "backend", "devices"),
+    [
+        (1, "auto", "gloo", ["cpu", "cpu"]),
+        (2, "auto", "nccl", ["cuda:0", "cuda:1"]),
+        (2, "cpu", "gloo", ["cpu", "cpu"]),
+    ],
+)
+def test_all_processes_come_to_the_same_kind_of_device(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, asked: str, backend: str, devices: list[str]
+):
+    """One GPU is none for two: they would wait for each other by different means."""
+    begun: list[str] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: None)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda kind, timeout: begun.append(kind))
+    for name, value in (("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    found = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        found.append(join(asked).device)
+    assert (found, begun) == (devices, [backend, backend])
+
+
+def test_gpus_that_were_asked_for_have_to_be_there(monkeypatch: pytest.MonkeyPatch):
+    """It is not the CPU without a word."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(TrainingInvalid, match="2 processes want a GPU each, and there are 1"):
+        join("cuda")
+
+
+@pytest.mark.parametrize("said", [{"WORLD_SIZE": "2"}, {"WORLD_SIZE": "two", "RANK": "0"}])
+def test_an_environment_that_says_it_by_halves_is_refused(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str]
+):
+    """As a job of a cluster may leave it."""
+    monkeypatch.delenv("RANK", raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TrainingInvalid, match="not clearly which this one is: WORLD_SIZE=") as raised:
+        join("auto")
+    assert "torchrun" in raised.value.remedy
+
+
 def test_alone_it_is_the_first(monkeypatch: pytest.MonkeyPatch):
     """And its share is everything."""
     monkeypatch.delenv("WORLD_SIZE", raising=False)

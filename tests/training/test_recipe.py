@@ -63,7 +63,7 @@ def test_a_recipe_that_is_no_recipe_is_refused(tmp_path: Path):
 
 
 def test_a_recipe_written_out_is_read_back_as_an_equal_one(recipe: Recipe, tmp_path: Path):
-    """With quotes, odd task names and defaults; so the one kept in the run's folder makes the same model."""
+    """With quotes, odd task names and defaults."""
     asked = recipe(
         data={"weights": {"a b.c": 2.0, 'say "so"': 1.0}, "cap": 5},
         loss={"tasks": {"things": "in_batch"}},

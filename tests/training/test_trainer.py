@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from searchkit.embedding.embedder import LocalEmbedder, open_embedder
+from searchkit.embedding.progress import listening
 from searchkit.errors import TrainingFailed, TrainingInvalid
-from searchkit.training import trainer
+from searchkit.training import student, trainer
 from searchkit.training.runlog import read_log
 from searchkit.training.settings import TrainingRecipe
 from searchkit.training.trainer import train
@@ -75,6 +78,61 @@ def test_a_run_that_was_ended_goes_on_to_the_same_losses_and_weights(
     assert train(ended).steps == 9
     assert losses(ended) == losses(whole)
     assert weights(ended) == weights(whole)
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch, number: int, times: int) -> None:
+    """Press Ctrl-C so many times when a step begins."""
+    take_step = trainer.take_step
+
+    def pressed(prepared, asked, at):
+        for _ in range(times if at == number else 0):
+            signal.raise_signal(signal.SIGINT)
+        return take_step(prepared, asked, at)
+
+    monkeypatch.setattr(trainer, "take_step", pressed)
+
+
+def test_ctrl_c_keeps_the_step_that_is_being_taken(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
+    """It is finished first, and the run goes on after it, to the same weights."""
+    whole = recipe(out="whole", evaluate_every=3, data={"held_out": 4})
+    train(whole)
+    ended = recipe(out="ended", evaluate_every=3, data={"held_out": 4})
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        interrupting(patch, 3, 1)
+        with pytest.raises(KeyboardInterrupt):
+            train(ended)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert read_log(ended.run_folder / "log.jsonl")[-1]["step"] == 4
+    assert (ended.run_folder / "checkpoints" / "step-000004.safetensors").is_file()
+    assert train(ended).scores == train(whole).scores
+    assert losses(ended) == losses(whole) and weights(ended) == weights(whole)
+
+
+def test_ctrl_c_in_the_first_evaluation_does_not_repeat_it(recipe: Recipe):
+    """What it said is kept with the checkpoint of step 0."""
+    asked = recipe(steps=2, evaluate_every=2)
+    seen: list[int] = []
+
+    def judge(step: int, embedder: LocalEmbedder) -> dict[str, float]:
+        seen.append(step)
+        if len(seen) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return {"a": float(step)}
+
+    with pytest.raises(KeyboardInterrupt):
+        train(asked, evaluate=judge)
+    assert train(asked, evaluate=judge).best_step == 2
+    assert seen == [0, 2]
+
+
+def test_a_second_ctrl_c_interrupts_at_once(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
+    """In the middle of the step."""
+    interrupting(monkeypatch, 3, 2)
+    asked = recipe()
+    with pytest.raises(KeyboardInterrupt):
+        train(asked)
+    assert read_log(asked.run_folder / "log.jsonl")[-1]["step"] == 3
 
 
 def test_the_folder_is_read_as_one_that_follows_instructions(recipe: Recipe):
@@ -147,6 +205,74 @@ def test_a_run_of_an_older_searchkit_goes_on(recipe: Recipe, monkeypatch: pytest
         train(recipe(steps=2, optimiser={"layer_decay": 0.5}))
 
 
+def test_another_precision_does_not_go_on_where_one_stopped(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
+    """What `auto` comes to on another machine; said outright, the one that it was goes on."""
+    train(recipe(precision="auto", steps=2))
+    monkeypatch.setattr(student, "worthwhile", lambda runtime: True)
+    with pytest.raises(TrainingFailed, match=r"computing.precision was 'float32', is 'bfloat16'"):
+        train(recipe(precision="auto", steps=2))
+    assert train(recipe(precision="float32", steps=2)).steps == 2
+
+
+def test_chunks_of_another_size_go_on_only_where_nothing_drops_out(recipe: Recipe):
+    """What drops out is drawn for each chunk. A checkpoint of before that was known goes on."""
+    for dropout in (True, False):
+        train(recipe(out=f"{dropout}", steps=2, dropout=dropout))
+    assert train(recipe(out="False", steps=2, dropout=False, chunk_tokens=96)).steps == 2
+    with pytest.raises(TrainingFailed, match=r"tokens of a chunk on cpu was 4096, is 96"):
+        train(recipe(out="True", steps=2, chunk_tokens=96))
+    asked = recipe(out="True", steps=2)
+    file = asked.run_folder / "checkpoints" / "step-000002.safetensors"
+    progress = json.loads(safe_open(file, "pt").metadata()["searchkit"])
+    del progress["facts"]["computing"]
+    save_file(load_file(file), file, {"searchkit": json.dumps(progress)})
+    assert train(recipe(out="True", steps=2, chunk_tokens=96)).steps == 2
+
+
+def test_the_log_says_with_what_a_run_went_on(recipe: Recipe):
+    """Device, precision, threads, processes: as for its beginning."""
+    asked = recipe(steps=4, checkpoint_every=2)
+    train(asked)
+    (asked.run_folder / "checkpoints" / "step-000004.safetensors").unlink()
+    train(asked)
+    first, *lines = read_log(asked.run_folder / "log.jsonl")
+    (said,) = [one for one in lines if "went_on" in one]
+    known = {"device": "cpu", "precision": "float32", "threads": torch.get_num_threads(), "processes": 1}
+    assert said == {"step": 2, "went_on": known} and known.items() <= first.items()
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [({"a": float("nan"), "b": 0.5}, r"after step 0 is nan \(a\)"), ({}, "after step 0 gave no figure")],
+)
+@pytest.mark.parametrize("held_out", [0, 4])
+def test_an_evaluation_without_a_score_ends_the_run(
+    recipe: Recipe, figures: dict[str, float], said: str, held_out: int
+):
+    """Nothing would be better than it, and the result the base: rows held out beside it or not."""
+    with pytest.raises(TrainingFailed, match=said):
+        train(recipe(evaluate_every=2, data={"held_out": held_out}), evaluate=lambda step, embedder: figures)
+
+
+def test_it_is_said_when_training_made_nothing_better(recipe: Recipe):
+    """The result is the base; the card says so, too."""
+    said: list[str] = []
+    with listening(said.append):
+        done = train(recipe(steps=4, evaluate_every=2), evaluate=lambda step, embedder: {"a": -float(step)})
+    assert done.best_step == 0 and any("the result is the base, untrained" in one for one in said)
+    assert "| steps | 0; none of 4 was better than the base |" in (done.model / "README.md").read_text()
+
+
+def test_windows_larger_than_the_model_s_are_told(recipe: Recipe):
+    """The card says what was read."""
+    said: list[str] = []
+    with listening(said.append):
+        done = train(recipe(steps=2, document_tokens=4000))
+    window = student.Student(recipe()).plan.window
+    assert said == [f"document_tokens is 4000, but the model reads no more than {window} tokens."]
+    assert f"trained with 40 for queries, {window} for documents" in (done.model / "README.md").read_text()
+
+
 def test_a_loss_that_is_no_number_ends_the_run(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
     """With the step and what helps; what was learned before it is kept."""
     take_step = trainer.take_step
@@ -216,18 +342,24 @@ def test_lower_layers_move_less(recipe: Recipe):
     assert torch.equal(after[words], before[words])
 
 
-def test_the_result_may_be_mixed_with_the_base(recipe: Recipe):
-    """0.25 of the trained weights, 0.75 of the base's; 0 is the base."""
-    base = load_file(GOLDEN / "bert-mean" / "model.safetensors")
+@pytest.mark.parametrize("model", ["bert-mean", "instructor-relu"])
+def test_the_result_may_be_mixed_with_the_base(recipe: Recipe, model: str):
+    """0.25 of the trained weights, 0.75 of the base's; 0 is the base. Tied weights are mixed once."""
     made = {}
     for mix in (1.0, 0.25, 0.0):
-        train(recipe(out=f"mix-{mix}", mix=mix, optimiser={"rate": 1e-3}))
-        made[mix] = load_file(recipe(out=f"mix-{mix}").run_folder / "model" / "model.safetensors")
+        asked = recipe(out=f"mix-{mix}", model=str(GOLDEN / model), mix=mix, optimiser={"rate": 1e-3})
+        train(asked)
+        files = sorted((asked.run_folder / "model").rglob("*.safetensors"))
+        made[mix] = {
+            f"{file.parent.name}/{name}": one for file in files for name, one in load_file(file).items()
+        }
+    base = load_file(GOLDEN / model / "model.safetensors")
     for name, trained in made[1.0].items():
         if "pooler" in name:
             continue
-        torch.testing.assert_close(made[0.25][name], 0.25 * trained + 0.75 * base[name])
-        torch.testing.assert_close(made[0.0][name], base[name])
+        torch.testing.assert_close(made[0.25][name], 0.25 * trained + 0.75 * made[0.0][name])
+        if name.startswith("model/") and (own := name.removeprefix("model/")) in base:
+            torch.testing.assert_close(made[0.0][name], base[own])
 
 
 def test_adapters_are_trained_alone_and_merged(recipe: Recipe):
@@ -252,3 +384,12 @@ def test_adapters_are_trained_alone_and_merged(recipe: Recipe):
     (asked.run_folder / "checkpoints" / "step-000024.safetensors").unlink()
     train(asked)  # from step 18
     assert weights(asked) == whole
+
+
+def test_a_layer_after_the_pooling_is_trained_beside_adapters(recipe: Recipe):
+    """INSTRUCTOR's Dense, whole; of the network itself only what adapters stand beside."""
+    pytest.importorskip("peft")
+    made = recipe(model=str(GOLDEN / "instructor-relu"), lora={"rank": 2})
+    trained = student.Student(made).trained
+    assert "tail.0.weight" in trained
+    assert all("lora_" in name for name in trained if name.startswith("network."))
