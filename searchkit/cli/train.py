@@ -72,19 +72,19 @@ def run_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
     from searchkit.training.recipe import load_recipe
 
     read = load_recipe(recipe)
-    if dry_run:
-        _show_plan(read)
-        return
-    from searchkit.training.trainer import train
-
     evaluate = None
     if read.evaluate.sets:
         from searchkit.evaluation.in_training import judged_on
 
         targets = [read.folder / expanded(one) for one in read.evaluate.sets]
         evaluate = judged_on(targets, read.evaluate.profile or None)
+    if dry_run:
+        _show_plan(read)
+        return
+    from searchkit.training.trainer import train
+
     with progress.steps() as show:
-        done = train(read, evaluate=evaluate, resume=resume, show=show)
+        done = train(read, evaluate=evaluate, resume=resume, show=show, tell=_note)
     if not done.told_here:
         return
     at = (
@@ -95,6 +95,10 @@ def run_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
     click.echo(f"{done.model}: {done.steps} steps, the weights of {at}")
 
 
+def _note(notice: str) -> None:
+    click.echo(f"Note: {notice}", err=True)
+
+
 def _show_plan(read: TrainingRecipe) -> None:
     from searchkit.training.planning import plan_training
 
@@ -103,14 +107,17 @@ def _show_plan(read: TrainingRecipe) -> None:
     for one in plan.tasks:
         shown.add_row(one.task, f"{one.rows:,}", f"{one.left_out:,}", f"{one.steps:,}", one.loss)
     output.console().print(shown)
+    tasks = sum(one.rows > 0 for one in plan.tasks)
     click.echo(
-        f"{plan.rows:,} rows of {len(plan.tasks)} tasks; {plan.steps:,} steps of {read.batch} rows, "
+        f"{plan.rows:,} rows of {tasks} tasks; {plan.steps:,} steps of {read.batch} rows, "
         f"about {plan.tokens:,.0f} tokens each"
     )
     click.echo(
         f"{plan.weights:,} weights trained in {plan.precision} on {plan.device}; a step takes about "
         f"{plan.seconds:.1f} s, all of them {_duration(plan.seconds * plan.steps)}, evaluations not counted"
     )
+    for notice in plan.notices:
+        _note(notice)
 
 
 def _duration(seconds: float) -> str:

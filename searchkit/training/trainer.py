@@ -62,6 +62,7 @@ def train(
     evaluate: Evaluate | None = None,
     resume: bool | None = None,
     show: Show | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Trained:
     """Train as the recipe says, and write the model into the run's folder, as `model`.
 
@@ -73,6 +74,7 @@ def train(
             held out, which else are only reported. The result is what it judged best.
         resume: True: there has to be a run to go on with; False: begin anew; None: whichever it is.
         show: told about the progress.
+        tell: told, before the first step, what of the rows takes no part.
 
     Raises:
         TrainingInvalid: the recipe or a row is not right, or `resume` and there is nothing to go on with.
@@ -84,12 +86,14 @@ def train(
     try:
         # Where others go on is what the first one finds, before it writes anything.
         file = processes.told(lambda: _last_checkpoint(recipe.run_folder, resume))
-        prepared = prepare(recipe, processes)
+        prepared = prepare(recipe, processes, judged=evaluate is not None)
         training = _Training(recipe, prepared, _judge_of(recipe, prepared, evaluate))
         if file is not None:
             training.take_up(file)
         else:
             training.begin()
+        for notice in prepared.notices if tell is not None and processes.first else ():
+            tell(notice)
         try:
             training.go(show or (lambda what, done, total: None))
             return replace(processes.told(training.finish), told_here=processes.first)
@@ -107,15 +111,8 @@ def _judge_of(recipe: TrainingRecipe, prepared: Prepared, given: Evaluate | None
             "the recipe names sets to evaluate on, which the trainer itself does not read",
             remedy="give train() a function: evaluate=judged_on(...) of searchkit.evaluation.in_training",
         )
-    if given is None:
-        if recipe.evaluate_every and held_out is None:
-            raise TrainingInvalid(
-                "the recipe says evaluate_every, but there is nothing to evaluate on",
-                remedy="add under [data]: held_out = 50; or under [evaluate]: sets = [...]",
-            )
-        return held_out
-    if held_out is None:
-        return given
+    if given is None or held_out is None:
+        return given or held_out
     beside, judging = held_out, given
 
     def both(step: int, embedder: LocalEmbedder) -> dict[str, float]:
@@ -185,6 +182,8 @@ class _Training:
                 "processes": self.processes.count,
                 "steps": self.schedule.steps,
                 "rows": {task: len(rows) for task, rows in self.prepared.examples.items()},
+                "left_out": dict(self.prepared.left_out),
+                "notices": list(self.prepared.notices),
                 "turns": self.schedule.turns(),
                 "data": self.prepared.data,
                 "base": self.prepared.base,

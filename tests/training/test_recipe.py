@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from searchkit.errors import TrainingInvalid, UsageError
 from searchkit.training.preparing import prepare
 from searchkit.training.recipe import load_recipe, recipe_toml
 from searchkit.training.settings import TrainingRecipe
+from tests.training.conftest import ASK, row
 
 Recipe = Callable[..., TrainingRecipe]
 
@@ -95,7 +97,32 @@ def test_what_does_not_go_together_is_refused_before_the_first_step(
         prepare(recipe(**change))
 
 
-def test_rows_whose_instruction_takes_the_window_are_counted(recipe: Recipe):
-    """And not trained on: of their texts too little would be read."""
+def test_rows_whose_instruction_takes_the_window_are_counted(recipe: Recipe, tmp_path: Path):
+    """And not trained on: of their texts too little would be read. A task of such rows alone is named."""
     prepared = prepare(recipe(query_tokens=18, document_tokens=18))
-    assert prepared.left_out == {} and len(prepared.examples["things"]) == 40
+    assert prepared.left_out == {} and len(prepared.examples["things"]) == 40 and prepared.notices == ()
+    long = {**row(0, "long"), "query": [ASK * 4, "where is it"]}
+    lines = [json.dumps(one) for one in (long, long, {**long, "task_name": "things"})]
+    (tmp_path / "long.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    data = {"files": ["rows.jsonl", "long.jsonl"]}
+    prepared = prepare(recipe(data=data))
+    assert prepared.left_out == {"long": 2, "things": 1} and set(prepared.examples) == {"things", "houses"}
+    assert [one.rpartition(": ")[2] for one in prepared.notices] == ["long", "1 of 41 of things"]
+    for table in ("weights", "shares"):
+        with pytest.raises(TrainingInvalid, match="'long', but the Instruction of each of its 2 rows"):
+            prepare(recipe(data={**data, table: {"long": 2.0}}))
+    assert prepare(recipe(data={**data, "weights": {"long": 0.0}})).left_out == {"things": 1}
+
+
+def test_what_should_judge_has_to_be_there(recipe: Recipe, tmp_path: Path):
+    """Evaluations without anything to evaluate on are refused before the first step, saying why."""
+    with pytest.raises(TrainingInvalid, match="there is nothing to evaluate on"):
+        prepare(recipe(evaluate_every=2))
+    assert prepare(recipe(evaluate_every=2), judged=True).evaluate is None
+    same = [{**row(at), "query": [ASK, "where is it"]} for at in range(8)]
+    (tmp_path / "same.jsonl").write_text("\n".join(map(json.dumps, same)) + "\n", encoding="utf-8")
+    data = {"files": ["same.jsonl"], "held_out": 2}
+    with pytest.raises(TrainingInvalid, match="no task has rows that could be held out"):
+        prepare(recipe(evaluate_every=2, data=data))
+    prepared = prepare(recipe(data=data))
+    assert len(prepared.examples["things"]) == 8 and "do not judge" in prepared.notices[0]
