@@ -16,7 +16,7 @@ import numpy as np
 from searchkit.arrays import Int64Vector
 from searchkit.errors import TrainingInvalid, near_names
 from searchkit.training.examples import Example, Pair
-from searchkit.training.settings import DataSettings, TrainingRecipe
+from searchkit.training.settings import MOST_STEPS, DataSettings, TrainingRecipe
 
 _Tied: TypeAlias = str | tuple[str]  # a text, or the name of a group
 
@@ -79,6 +79,11 @@ class Schedule:
         self.weights = task_weights({task: len(examples[task]) for task in self.tasks}, recipe.data)
         per_epoch = sum(max(1, len(rows) // recipe.batch) for rows in examples.values())
         self.steps = recipe.steps or max(1, round(recipe.epochs * per_epoch))
+        if self.steps > MOST_STEPS:
+            raise TrainingInvalid(
+                f"epochs is {recipe.epochs:g}: {self.steps:,} steps",
+                remedy=f"expected at most {MOST_STEPS:,}",
+            )
         bounds = np.cumsum([self.weights[task] for task in self.tasks])
         draws = random_for(self._seed, "tasks").random(self.steps)
         self._drawn = np.minimum(np.searchsorted(bounds, draws, side="right"), len(self.tasks) - 1)

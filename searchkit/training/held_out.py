@@ -57,10 +57,8 @@ def with_rivals(
     """By task, rows whose positive has something to be told from; tasks without such rows are left out."""
     kept = {}
     for task, rows in held.items():
-        compared = rivals_of(rows, groups[task]).any(axis=1)
-        kept[task] = [
-            one for one, others in zip(rows, compared.tolist(), strict=True) if others or one.negatives
-        ]
+        rivals = rivals_of(rows, groups[task]).sum(axis=1)
+        kept[task] = [one for at, one in enumerate(rows) if rivals[at] or one.negatives]
     return {task: rows for task, rows in kept.items() if rows}
 
 

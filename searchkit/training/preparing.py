@@ -57,15 +57,16 @@ def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: boo
     groups = {task: groups_of(read[task]) for task in held if task in fitting}
     judging = with_rivals({task: held[task] for task in groups}, groups)
     _check_judges(judging, recipe, judged)
+    objective = _objective(recipe, fitting, processes)
     base = [file_sha256(file) for file in weight_files(student.plan.checkpoint)]
     return Prepared(
         processes=processes,
         student=student,
         examples=fitting,
         left_out=left_out,
-        notices=tuple(_notices(fitting, left_out, judging, recipe)),
+        notices=(*_notices(fitting, left_out, judging, recipe), *_idle(objective, fitting, recipe)),
         schedule=Schedule(fitting, recipe),
-        objective=_objective(recipe, fitting, processes),
+        objective=objective,
         evaluate=_evaluation(judging, groups) if judging else None,
         anchor_texts=_anchor_texts(fitting, recipe),
         data=data_fingerprint(files),
@@ -119,6 +120,30 @@ def _notices(
             "tasks that do not judge, for they have fewer than four rows, no two queries, or no wrong "
             f"answers: {_listed(unjudged)}"
         )
+
+
+def _idle(
+    objective: Objective, examples: Mapping[str, Sequence[Example]], recipe: TrainingRecipe
+) -> Iterator[str]:
+    """Tasks whose loss is 0 in every batch, in words: nothing stands beside the positive.
+
+    Raises:
+        TrainingInvalid: all of them are, and there is no anchor.
+    """
+    idle = [
+        task
+        for task, rows in examples.items()
+        if objective.name_for(task) == IN_BATCH
+        and not (recipe.negatives and any(one.negatives for one in rows))
+        and len({objective.groups.get(task, {}).get(one.query[1], at) for at, one in enumerate(rows)}) < 2
+    ]
+    if len(idle) == len(examples) and not recipe.anchor.weight:
+        raise TrainingInvalid(
+            f"no task has two candidates to tell apart: {_listed(idle)}",
+            remedy="add rows that say something else, or negatives: searchkit train mine",
+        )
+    if idle:
+        yield f"tasks of which nothing is learned, for they have no two candidates: {_listed(idle)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ LOSSES = (PAPER, IN_BATCH)
 GUIDES = ("none", "self", "base")  # or a model
 ANCHORS = ("cosine", "similarity")
 SCHEDULES = ("linear", "cosine", "constant")
+MOST_STEPS = 10_000_000  # of a run; the task of each is drawn before the first
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 

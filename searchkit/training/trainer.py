@@ -92,8 +92,9 @@ def train(
             training.take_up(file)
         else:
             training.begin()
-        for notice in prepared.notices if tell is not None and processes.first else ():
-            tell(notice)
+        if tell is not None and processes.first:
+            for notice in prepared.notices:
+                tell(notice)
         try:
             training.go(show or (lambda what, done, total: None))
             return replace(processes.told(training.finish), told_here=processes.first)

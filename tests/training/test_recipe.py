@@ -40,6 +40,21 @@ Recipe = Callable[..., TrainingRecipe]
         ({"data": {"files": []}}, "names no data"),
         ({"patience": 2}, "patience"),
         ({"out": 3}, "out is 3"),
+        ({"optimizer": {"rate": 1e-5}}, "unknown key 'optimizer' (did you mean: optimiser"),
+        ({"held_out": 4}, "unknown key 'held_out', which belongs under [data]"),
+        ({"data": {"steps": 4}}, "unknown key 'steps', which belongs at the top, above the first [table]"),
+        ({"data": {"temperature": 1}}, "which belongs under [loss] or under [anchor]"),
+        ({"data": {"folder": "x"}}, "unknown key 'folder'"),
+        ({"lora": {"alpha": 8.0, "targets": ["query"]}}, "[lora] says alpha, targets, but no rank"),
+        ({"anchor": {"texts": 4}}, "[anchor] says texts, but no weight"),
+        ({"loss": {"queries": True, "guide": "self"}}, "[loss] says queries, guide, which the loss 'paper'"),
+        ({"loss": {"name": "in_batch", "guide": "bse"}}, "[loss] guide is 'bse' (did you mean: base"),
+        ({"anchor": {"weight": 1.0, "instructions": []}}, "[anchor] instructions is empty"),
+        ({"anchor": {"weight": 1.0, "kind": "similarity", "texts": 1}}, "[anchor] texts is 1"),
+        ({"data": {"alpha": 400}}, "[data] alpha is 400"),
+        ({"data": {"shares": {"things": 1e300}}}, "[data.shares] things is 1e+300"),
+        ({"steps": 10**13}, "steps is 1e+13"),
+        ({"lora": {"rank": 10**9}}, "[lora] rank is 1e+09"),
     ],
 )
 def test_a_recipe_with_a_mistake_is_refused(recipe: Recipe, change: dict[str, Any], said: str):
@@ -47,6 +62,15 @@ def test_a_recipe_with_a_mistake_is_refused(recipe: Recipe, change: dict[str, An
     with pytest.raises(TrainingInvalid) as raised:
         recipe(**change)
     assert said in raised.value.message and raised.value.remedy
+
+
+def test_what_is_said_with_an_effect_is_let_be(recipe: Recipe, tmp_path: Path):
+    """Settings of a loss that a task alone has, those of what is said to be off, guides that are models."""
+    recipe(loss={"queries": True, "tasks": {"things": "in_batch"}})
+    recipe(lora={"rank": 0, "alpha": 8.0}, anchor={"weight": 0.0, "texts": 4})
+    (tmp_path / "bases").mkdir()
+    for guide in ("bases", "intfloat/e5-base", "all-MiniLM-L6-v2"):
+        recipe(loss={"name": "in_batch", "guide": guide})
 
 
 def test_a_recipe_that_is_no_recipe_is_refused(tmp_path: Path):
@@ -82,6 +106,7 @@ def test_a_recipe_written_out_is_read_back_as_an_equal_one(recipe: Recipe, tmp_p
         ({"loss": {"tasks": {"thing": "in_batch"}}}, r"'thing'.*did you mean: things"),
         ({"anchor": {"weight": 1.0, "tasks": ["thing"]}}, r"'thing'.*did you mean: things"),
         ({"negatives": 0}, "no hard negative"),
+        ({"steps": 0, "epochs": 9e6}, r"epochs is 9e\+06: 72,000,000 steps"),
         ({"query_tokens": 9, "document_tokens": 9}, "takes more than half of the window"),
         ({"model": "no/such-model"}, "no/such-model"),
         ({"family": "instructd"}, "instructd"),
@@ -112,6 +137,21 @@ def test_rows_whose_instruction_takes_the_window_are_counted(recipe: Recipe, tmp
         with pytest.raises(TrainingInvalid, match="'long', but the Instruction of each of its 2 rows"):
             prepare(recipe(data={**data, table: {"long": 2.0}}))
     assert prepare(recipe(data={**data, "weights": {"long": 0.0}})).left_out == {"things": 1}
+
+
+def test_tasks_of_which_nothing_is_learned_are_named(recipe: Recipe, tmp_path: Path):
+    """In a batch of theirs the positive stands alone; a recipe of such tasks alone is refused."""
+    lone = {key: value for key, value in row(0, "lone").items() if key != "neg"}
+    tied = [{**lone, **row(at, "tied"), "neg": None, "group": "one"} for at in range(3)]
+    lines = [json.dumps(one) for one in (lone, *tied)]
+    (tmp_path / "lone.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    loss = {"name": "in_batch"}
+    prepared = prepare(recipe(loss=loss, data={"files": ["rows.jsonl", "lone.jsonl"]}))
+    assert [one.rpartition(": ")[2] for one in prepared.notices] == ["lone, tied"]
+    free = prepare(recipe(loss={**loss, "groups": False}, data={"files": ["rows.jsonl", "lone.jsonl"]}))
+    assert [one.rpartition(": ")[2] for one in free.notices] == ["lone"]
+    with pytest.raises(TrainingInvalid, match="no task has two candidates to tell apart: lone, tied"):
+        prepare(recipe(loss=loss, data={"files": ["lone.jsonl"]}))
 
 
 def test_what_should_judge_has_to_be_there(recipe: Recipe, tmp_path: Path):
