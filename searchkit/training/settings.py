@@ -58,7 +58,7 @@ class LossSettings:
     guide: str = "none"  # whose cosines tell candidates that are likely to be positives
     margin: float = 0.0  # cosine by which such a candidate exceeds the positive
     guard_own: bool = False  # whether a row's own negatives may be such candidates
-    groups: bool = True  # texts tied to each other by positives are never negatives of each other
+    groups: bool = True  # texts tied by positives or by their rows' group are never negatives of each other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
