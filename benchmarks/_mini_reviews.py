@@ -49,6 +49,20 @@ def polarities(rows: Sequence[Example]) -> dict[str, str]:
 
     A row says which two texts are of one polarity and which is of the other; words say which is which.
     """
+    largest = max(sides(rows), default={}, key=len)
+    said = sum(
+        (1 if side else -1) * (len(GOOD.findall(text)) - len(BAD.findall(text)))
+        for text, side in largest.items()
+    )
+    return {text: "positive" if (side == 1) == (said > 0) else "negative" for text, side in largest.items()}
+
+
+def sides(rows: Sequence[Example]) -> list[dict[str, int]]:
+    """Texts of two labels with 0 or 1, in sets of which each hangs together.
+
+    A row's query and positive have one label, its negative has the other. So they are told apart where the
+    ties of query and positive alone leave many small groups.
+    """
     edges: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for one in rows:
         ties = [(one.positives[0][1], 0), *((text, 1) for _, text in one.negatives)]
@@ -56,21 +70,17 @@ def polarities(rows: Sequence[Example]) -> dict[str, str]:
             edges[one.query[1]].append((other, changes))
             edges[other].append((one.query[1], changes))
     seen: set[str] = set()
-    largest: dict[str, int] = {}
+    found: list[dict[str, int]] = []
     for start in edges:
         if start in seen:
             continue
-        sides, waiting = {start: 0}, [start]
+        side, waiting = {start: 0}, [start]
         while waiting:
             text = waiting.pop()
             for other, changes in edges[text]:
-                if other not in sides:
-                    sides[other] = sides[text] ^ changes
+                if other not in side:
+                    side[other] = side[text] ^ changes
                     waiting.append(other)
-        seen |= set(sides)
-        largest = max(largest, sides, key=len)
-    said = sum(
-        (1 if side else -1) * (len(GOOD.findall(text)) - len(BAD.findall(text)))
-        for text, side in largest.items()
-    )
-    return {text: "positive" if (side == 1) == (said > 0) else "negative" for text, side in largest.items()}
+        seen |= set(side)
+        found.append(side)
+    return found

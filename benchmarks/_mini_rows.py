@@ -28,9 +28,9 @@ import numpy as np
 
 from benchmarks._mini_labels import TwoLabelled, two_labelled
 from benchmarks._mini_made import made_sentences
-from benchmarks._mini_reviews import reviews
+from benchmarks._mini_reviews import reviews, sides
 from benchmarks._mini_wording import QUESTION, TASKS, Wording, grouping
-from searchkit.training.batches import random_for
+from searchkit.training.batches import groups_of, random_for
 from searchkit.training.examples import Example, find_files, read_examples
 
 RECIPE = Path(__file__).with_name("mini.toml")
@@ -38,7 +38,7 @@ SEED = 7
 HELD_OUT = 150  # rows of each task of texts that are found, for DEV
 HELD_OUT_SHARE = 0.12  # of labelled texts
 ROWS = 4_000  # of a labelling at most
-POSITIVES = 3  # of a row; so texts of one label are tied to each other, see training/batches.py: groups_of
+POSITIVES = 3  # of a row
 SHARED = 2  # rows: a positive of more of them is a label, as a relation is, and not held out
 ASSISTANT = ("assistant command", "voice command", "utterance", "user request", "text")
 REVIEW = ("review sentence", "sentence", "text", "review")
@@ -55,6 +55,8 @@ LABELLED: Mapping[str, Wording] = {
     "trivia_category": grouping(("trivia question", *QUESTION), ("category", "topic", "subject", "theme")),
 }
 
+TWO_LABELS = ("opinion_phrase_polarity", "subjectivity")
+
 
 def main() -> None:
     """Read the mixture, write rows and DEV."""
@@ -68,9 +70,11 @@ def main() -> None:
     for folder in ("rows", "dev"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     counts = {}
+    groups = known_groups(mixture)
     for task, wording in {**TASKS, **LABELLED}.items():
         trained, held = parted(task, mixture[task])
-        counts[task] = written(out / "rows" / f"{task}.jsonl.gz", reworded(task, trained, wording))
+        rows = reworded(task, trained, wording, groups.get(task, {}))
+        counts[task] = written(out / "rows" / f"{task}.jsonl.gz", rows)
         written(out / "dev" / f"{task}.pairs.jsonl.gz", [plain(one) for one in held])
     for found in (*two_labelled(mixture), *made_sentences(SEED), reviews(mixture)):
         random = random_for(SEED, "labelled", found.name)
@@ -97,8 +101,31 @@ def parted(task: str, rows: Sequence[Example]) -> tuple[list[Example], list[Exam
     return [one for one in rows if not texts & {one.query[1], *(p for _, p in one.positives)}], held
 
 
-def reworded(task: str, rows: Sequence[Example], wording: Wording) -> list[dict[str, Any]]:
-    """Rows with Instructions drawn anew, one for each text; `bare` of the rows without any."""
+def known_groups(mixture: Mapping[str, Sequence[Example]]) -> dict[str, dict[str, str]]:
+    """Texts to names of their groups, by task, where rows that name no labels tell them all the same.
+
+    Of two labels by what is near and what is far. Of scenarios by their intents: an intent has one scenario.
+    Elsewhere it is not known which of the many small groups that positives make have the same label.
+    """
+    of = {
+        task: {
+            text: f"{at}.{side}"
+            for at, part in enumerate(sides(mixture[task]))
+            for text, side in part.items()
+        }
+        for task in TWO_LABELS
+    }
+    both = groups_of([*mixture["hwu_intent"], *mixture["hwu_scenario"]])
+    return {**of, "hwu_scenario": {text: str(number) for text, number in both.items()}}
+
+
+def reworded(
+    task: str, rows: Sequence[Example], wording: Wording, groups: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Rows with Instructions drawn anew, one for each text; `bare` of the rows without any.
+
+    groups: of texts, as far as they are known.
+    """
     random = random_for(SEED, "wording", task)
     made = []
     for one in rows:
@@ -107,6 +134,8 @@ def reworded(task: str, rows: Sequence[Example], wording: Wording) -> list[dict[
         row: dict[str, Any] = {"query": [sides[0], one.query[1]], "pos": [sides[1], one.positives[0][1]]}
         if one.negatives:
             row["neg"] = [sides[2], one.negatives[0][1]]
+        if one.query[1] in groups:
+            row["group"] = groups[one.query[1]]
         made.append({**row, "task_name": task})
     return made
 
@@ -143,6 +172,7 @@ def contrasts(
                 "pos": [[wording.drawn("document", random), found.texts[row]] for row in sorted(positives)],
                 "neg": [wording.drawn("document", random), found.texts[_one(far, random)]],
                 "task_name": f"{found.name}_by_{labelling}",
+                "group": label,
             }
         )
     return made

@@ -72,6 +72,12 @@ def run_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
     from searchkit.training.recipe import load_recipe
 
     read = load_recipe(recipe)
+    evaluate = None
+    if read.evaluate.sets:
+        from searchkit.evaluation.in_training import judged_on
+
+        targets = [read.folder / expanded(one) for one in read.evaluate.sets]
+        evaluate = judged_on(targets, read.evaluate.profile or None)
     if dry_run:
         from searchkit.training.processes import place
 
@@ -80,12 +86,6 @@ def run_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
         return
     from searchkit.training.trainer import train
 
-    evaluate = None
-    if read.evaluate.sets:
-        from searchkit.evaluation.in_training import judged_on
-
-        targets = [read.folder / expanded(one) for one in read.evaluate.sets]
-        evaluate = judged_on(targets, read.evaluate.profile or None)
     with progress.steps() as show:
         done = train(read, evaluate=evaluate, resume=resume, show=show)
     if not done.told_here:
@@ -97,6 +97,10 @@ def run_command(recipe: Path, resume: bool | None, dry_run: bool) -> None:
     click.echo(f"{done.model}: {done.steps} steps, the weights of {at}")
 
 
+def _note(notice: str) -> None:
+    click.echo(f"Note: {notice}", err=True)
+
+
 def _show_plan(read: TrainingRecipe) -> None:
     from searchkit.training.planning import plan_training
 
@@ -105,14 +109,17 @@ def _show_plan(read: TrainingRecipe) -> None:
     for one in plan.tasks:
         shown.add_row(one.task, f"{one.rows:,}", f"{one.left_out:,}", f"{one.steps:,}", one.loss)
     output.console().print(shown)
+    tasks = sum(one.rows > 0 for one in plan.tasks)
     click.echo(
-        f"{plan.rows:,} rows of {len(plan.tasks)} tasks; {plan.steps:,} steps of {read.batch} rows, "
+        f"{plan.rows:,} rows of {tasks} tasks; {plan.steps:,} steps of {read.batch} rows, "
         f"about {plan.tokens:,.0f} tokens each"
     )
     click.echo(
         f"{plan.weights:,} weights trained in {plan.precision} on {plan.device}; a step takes about "
         f"{plan.seconds:.1f} s, all of them {_duration(plan.seconds * plan.steps)}, evaluations not counted"
     )
+    for notice in plan.notices:
+        _note(notice)
 
 
 def _duration(seconds: float) -> str:

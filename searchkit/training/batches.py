@@ -9,13 +9,16 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
 from searchkit.arrays import Int64Vector
 from searchkit.errors import TrainingInvalid, near_names
 from searchkit.training.examples import Example, Pair
-from searchkit.training.settings import DataSettings, TrainingRecipe
+from searchkit.training.settings import MOST_STEPS, DataSettings, TrainingRecipe
+
+_Tied: TypeAlias = str | tuple[str]  # a text, or the name of a group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,11 @@ class Schedule:
         self.weights = task_weights({task: len(examples[task]) for task in self.tasks}, recipe.data)
         per_epoch = sum(max(1, len(rows) // recipe.batch) for rows in examples.values())
         self.steps = recipe.steps or max(1, round(recipe.epochs * per_epoch))
+        if self.steps > MOST_STEPS:
+            raise TrainingInvalid(
+                f"epochs is {recipe.epochs:g}: {self.steps:,} steps",
+                remedy=f"expected at most {MOST_STEPS:,}",
+            )
         bounds = np.cumsum([self.weights[task] for task in self.tasks])
         draws = random_for(self._seed, "tasks").random(self.steps)
         self._drawn = np.minimum(np.searchsorted(bounds, draws, side="right"), len(self.tasks) - 1)
@@ -142,24 +150,33 @@ def task_weights(sizes: Mapping[str, int], data: DataSettings) -> dict[str, floa
 
 
 def groups_of(examples: Sequence[Example]) -> dict[str, int]:
-    """Texts of a task that are tied by positives, directly or through others, share a number.
+    """Texts of a task that are tied, directly or through others, share a number.
 
-    Of labelled texts it finds most of the labels: a query and its positive share one.
+    A query is tied to its positives, and both to those of all rows that name the same group. A text that rows
+    of several groups have is of the first: one wrong label must not make one group of two.
+
+    Rows of labelled texts have to name their label as their group: pairs of texts of one label, of which each
+    is in a row or two, tie only a few of them.
     """
-    parent: dict[str, str] = {}
+    parent: dict[_Tied, _Tied] = {}
+    group_of: dict[str, str] = {}
 
-    def root(text: str) -> str:
-        parent.setdefault(text, text)
-        while parent[text] != text:
-            parent[text] = parent[parent[text]]
-            text = parent[text]
-        return text
+    def root(one: _Tied) -> _Tied:
+        parent.setdefault(one, one)
+        while parent[one] != one:
+            parent[one] = parent[parent[one]]
+            one = parent[one]
+        return one
 
     for one in examples:
-        for _, text in one.positives:
-            parent[root(text)] = root(one.query[1])
-    numbers: dict[str, int] = {}
-    return {text: numbers.setdefault(root(text), len(numbers)) for text in list(parent)}
+        texts = [one.query[1], *(text for _, text in one.positives)]
+        for text in texts:
+            if one.group is None:
+                parent[root(text)] = root(texts[0])
+            elif group_of.setdefault(text, one.group) == one.group:
+                parent[root(text)] = root((one.group,))
+    numbers: dict[_Tied, int] = {}
+    return {one: numbers.setdefault(root(one), len(numbers)) for one in list(parent) if isinstance(one, str)}
 
 
 def _one_of(count: int, random: np.random.Generator) -> int:

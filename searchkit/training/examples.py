@@ -21,7 +21,9 @@ FORM = (
     '{"query": [instruction, text], "pos": [instruction, text], "neg": [instruction, text], "task_name": ...}'
 )
 TASK_KEYS = ("task_name", "task_id", "task")
-KEYS = ("query", "pos", "neg", *TASK_KEYS)
+GROUP = "group"
+KEYS = ("query", "pos", "neg", GROUP, *TASK_KEYS)
+SLIPS = ("neg", GROUP)  # what a row may lack: a key that begins like one of them means it
 NOT_BLANK = re.compile(r"[^ \t\r\n]")
 BLOCK = 1 << 20  # characters of a JSON list that are read at once
 LARGEST_ROW = 1 << 26  # characters; a list that is damaged is not read to its end in search of a row's
@@ -35,6 +37,7 @@ class Example:
     positives: tuple[Pair, ...]  # one at least
     negatives: tuple[Pair, ...]  # may be none
     task: str
+    group: str | None = None  # of the task; query and positives are tied to all others of it
 
 
 def find_files(patterns: Sequence[str], folder: Path) -> tuple[Path, ...]:
@@ -162,12 +165,15 @@ def _example(row: Any, place: str, known: dict[str, str]) -> Example:
     if odd := [key for key in ("query", "pos") if key not in row]:
         raise _refused(place, f"no {' and no '.join(odd)}")
     # Other keys are let be, rows bring many; a likely slip of the pen would silently lose what it says.
-    if odd := [key for key in row if key not in KEYS and "neg" not in row and key.startswith("neg")]:
+    missing = tuple(key for key in SLIPS if key not in row)
+    if odd := [key for key in row if key not in KEYS and key.startswith(missing)]:
         raise _refused(place, f"unknown key '{odd[0]}'{near_names(odd[0], KEYS)}")
-    named = [row[key] for key in TASK_KEYS if key in row]
-    if not named or not isinstance(named[0], str | int) or isinstance(named[0], bool):
+    task = _name(next((row[key] for key in TASK_KEYS if key in row), None))
+    if task is None:
         raise _refused(place, "no task_name")
-    task = str(named[0])
+    group = _name(row.get(GROUP))
+    if group is None and row.get(GROUP) is not None:
+        raise _refused(place, f"{GROUP} is {_shown(row[GROUP])}, expected a text or a whole number")
     positives = _pairs(row["pos"], "pos", place, known)
     if not positives:
         raise _refused(place, "no pos")
@@ -176,7 +182,12 @@ def _example(row: Any, place: str, known: dict[str, str]) -> Example:
         positives=positives,
         negatives=_pairs(row.get("neg") or [], "neg", place, known),
         task=known.setdefault(task, task),
+        group=None if group is None else known.setdefault(group, group),
     )
+
+
+def _name(value: Any) -> str | None:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _pairs(value: Any, key: str, place: str, known: dict[str, str]) -> tuple[Pair, ...]:
@@ -188,12 +199,15 @@ def _pairs(value: Any, key: str, place: str, known: dict[str, str]) -> tuple[Pai
 
 def _pair(value: Any, key: str, place: str, known: dict[str, str]) -> Pair:
     if not isinstance(value, list) or len(value) != 2 or not all(isinstance(one, str) for one in value):
-        shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
-        raise _refused(place, f"{key} is {shown}, expected [instruction, text]")
+        raise _refused(place, f"{key} is {_shown(value)}, expected [instruction, text]")
     instruction, text = value
     if not text.strip():
         raise _refused(place, f"{key} has an empty text")
     return known.setdefault(instruction, instruction), text
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
 
 
 def _refused(place: str, found: str) -> TrainingInvalid:

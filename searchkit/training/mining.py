@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -22,7 +22,7 @@ from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.embedding.batching import distinct
 from searchkit.training.batches import groups_of
 from searchkit.training.durable import write_durably
-from searchkit.training.examples import Example, Pair
+from searchkit.training.examples import GROUP, Example, Pair
 from searchkit.vector_index.build import Built, build
 from searchkit.vector_index.choose import choose_index
 from searchkit.vector_index.exact import ExactIndex
@@ -83,9 +83,7 @@ def mine_task(rows: Sequence[Example], embed: Embed, mining: Mining) -> tuple[li
         too_near += len(candidates) - len(kept)
         before = one.negatives if mining.keep else ()
         new = [pool[at] for at in kept if pool[at] not in before][: max(0, mining.count - len(before))]
-        made.append(
-            Example(query=one.query, positives=one.positives, negatives=(*before, *new), task=one.task)
-        )
+        made.append(replace(one, negatives=(*before, *new)))
     counts = [len(one.negatives) for one in made]
     mined = Mined(
         task=rows[0].task, rows=len(rows), negatives=sum(counts), without=counts.count(0), too_near=too_near
@@ -107,6 +105,8 @@ def _said(one: Example) -> dict[str, Any]:
     row: dict[str, Any] = {"query": list(one.query), "pos": pairs(one.positives)}
     if one.negatives:
         row["neg"] = pairs(one.negatives)
+    if one.group is not None:
+        row[GROUP] = one.group
     return {**row, "task_name": one.task}
 
 

@@ -28,7 +28,8 @@ class PlannedTask:
 class TrainingPlan:
     """What a training would do."""
 
-    tasks: tuple[PlannedTask, ...]
+    tasks: tuple[PlannedTask, ...]  # those that are left out as a whole, too
+    notices: tuple[str, ...]
     steps: int
     weights: int  # numbers that are trained
     tokens: float  # of a step, on average
@@ -61,13 +62,14 @@ def plan_training(recipe: TrainingRecipe) -> TrainingPlan:
         tasks=tuple(
             PlannedTask(
                 task=task,
-                rows=len(rows),
+                rows=len(prepared.examples.get(task, ())),
                 left_out=prepared.left_out.get(task, 0),
-                steps=turns[task],
+                steps=turns.get(task, 0),
                 loss=prepared.objective.name_for(task),
             )
-            for task, rows in prepared.examples.items()
+            for task in sorted({*prepared.examples, *prepared.left_out})
         ),
+        notices=prepared.notices,
         steps=prepared.schedule.steps,
         weights=sum(weight.numel() for weight in prepared.student.trained.values()),
         tokens=sum(tokens) / len(tokens),

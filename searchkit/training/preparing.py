@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from searchkit.embedding.embedder import LocalEmbedder, open_embedder
@@ -11,7 +11,7 @@ from searchkit.embedding.weights import weight_files
 from searchkit.errors import TrainingInvalid, near_names
 from searchkit.training.batches import Schedule, capped, groups_of
 from searchkit.training.examples import Example, data_fingerprint, find_files, read_examples
-from searchkit.training.held_out import evaluate_held_out, split
+from searchkit.training.held_out import evaluate_held_out, split, with_rivals
 from searchkit.training.objective import Embed, Objective
 from searchkit.training.processes import ALONE, Processes
 from searchkit.training.settings import IN_BATCH, PAPER, TrainingRecipe
@@ -19,6 +19,7 @@ from searchkit.training.student import Student
 
 # An Instruction that takes more of a side's window than this leaves too little of the text.
 MAX_INSTRUCTION_SHARE = 0.5
+NAMED = 8  # tasks that a notice names; a mixture may have hundreds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Prepared:
     student: Student
     examples: Mapping[str, Sequence[Example]]  # trained on, by task
     left_out: Mapping[str, int]  # rows whose Instruction is too long for the window, by task
+    notices: tuple[str, ...]  # of what is not as the recipe has it
     schedule: Schedule
     objective: Objective
     evaluate: Callable[[int, LocalEmbedder], Mapping[str, float]] | None  # on rows held out
@@ -37,31 +39,39 @@ class Prepared:
     base: str  # of the weights that training begins with
 
 
-def prepare(recipe: TrainingRecipe, processes: Processes = ALONE) -> Prepared:
+def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: bool = False) -> Prepared:
     """Read the rows, open the model, make the batches.
+
+    judged: whether something judges the model that the recipe does not say.
 
     Raises:
         TrainingInvalid: the recipe and the rows do not go together, or a row is not right.
     """
     files = find_files(recipe.data.files, recipe.folder)
-    examples: Mapping[str, Sequence[Example]] = read_examples(files)
-    held: dict[str, list[Example]] = {}
-    if recipe.data.held_out:
-        examples, held = split(examples, recipe.data.held_out, recipe.seed)
+    read = read_examples(files)
+    examples, held = split(read, recipe.data.held_out, recipe.seed)
     chosen = capped(examples, recipe.data, recipe.seed)
-    held = {task: rows for task, rows in held.items() if task in chosen}
     student = Student(recipe)
     fitting, left_out = _fitting(chosen, student)
-    _check_losses(fitting, recipe)
+    _check_tasks(fitting, left_out, recipe)
+    groups = {task: groups_of(read[task]) for task in held if task in fitting}
+    judging = with_rivals({task: held[task] for task in groups}, groups)
+    _check_judges(judging, recipe, judged)
+    objective = _objective(recipe, fitting, processes)
     base = [file_sha256(file) for file in weight_files(student.plan.checkpoint)]
     return Prepared(
         processes=processes,
         student=student,
         examples=fitting,
         left_out=left_out,
+        notices=(
+            *_cut(student, recipe),
+            *_notices(fitting, left_out, judging, recipe),
+            *_idle(objective, fitting, recipe),
+        ),
         schedule=Schedule(fitting, recipe),
-        objective=_objective(recipe, fitting, processes),
-        evaluate=_evaluation(held) if held else None,
+        objective=objective,
+        evaluate=_evaluation(judging, groups) if judging else None,
         anchor_texts=_anchor_texts(fitting, recipe),
         data=data_fingerprint(files),
         base=base[0] if len(base) == 1 else value_sha256(base),
@@ -69,9 +79,88 @@ def prepare(recipe: TrainingRecipe, processes: Processes = ALONE) -> Prepared:
 
 
 def _evaluation(
-    held: Mapping[str, Sequence[Example]],
+    held: Mapping[str, Sequence[Example]], groups: Mapping[str, Mapping[str, int]]
 ) -> Callable[[int, LocalEmbedder], Mapping[str, float]]:
-    return lambda step, embedder: evaluate_held_out(held, embedder.embed_pairs)
+    return lambda step, embedder: evaluate_held_out(held, groups, embedder.embed_pairs)
+
+
+def _check_judges(judging: Mapping[str, Sequence[Example]], recipe: TrainingRecipe, judged: bool) -> None:
+    if judging or judged or recipe.evaluate.sets or not recipe.evaluate_every:
+        return
+    if recipe.data.held_out:
+        raise TrainingInvalid(
+            "the recipe says held_out, but no task has rows that could be held out: it takes four rows for "
+            "each, other queries than theirs to train on, and wrong answers to tell theirs from",
+            remedy="add rows or negatives, or under [evaluate]: sets = [...]; or leave out evaluate_every",
+        )
+    raise TrainingInvalid(
+        "the recipe says evaluate_every, but there is nothing to evaluate on",
+        remedy="add under [data]: held_out = 50; or under [evaluate]: sets = [...]",
+    )
+
+
+def _cut(student: Student, recipe: TrainingRecipe) -> Iterator[str]:
+    """Which texts are cut shorter than the recipe says."""
+    asked = {"query_tokens": recipe.query_tokens, "document_tokens": recipe.document_tokens}
+    for (name, wanted), read in zip(asked.items(), student.windows, strict=True):
+        if read < wanted:
+            yield f"{name} is {wanted}, but the model reads no more than {read} tokens"
+
+
+def _notices(
+    examples: Mapping[str, Sequence[Example]],
+    left_out: Mapping[str, int],
+    judging: Mapping[str, Sequence[Example]],
+    recipe: TrainingRecipe,
+) -> Iterator[str]:
+    """What of the rows takes no part, in words."""
+    gone = [task for task in left_out if task not in examples]
+    if gone:
+        yield (
+            f"tasks left out, for the Instruction of each row takes more than half of the window: "
+            f"{_listed(gone)}"
+        )
+    some = [
+        f"{left_out[task]:,} of {left_out[task] + len(rows):,} of {task}"
+        for task, rows in examples.items()
+        if task in left_out
+    ]
+    if some:
+        yield f"rows left out, for their Instruction takes more than half of the window: {_listed(some)}"
+    if recipe.data.held_out and (unjudged := [task for task in examples if task not in judging]):
+        yield (
+            "tasks that do not judge, for they have fewer than four rows, no two queries, or no wrong "
+            f"answers: {_listed(unjudged)}"
+        )
+
+
+def _idle(
+    objective: Objective, examples: Mapping[str, Sequence[Example]], recipe: TrainingRecipe
+) -> Iterator[str]:
+    """Tasks whose loss is 0 in every batch, in words: nothing stands beside the positive.
+
+    Raises:
+        TrainingInvalid: all of them are, and there is no anchor.
+    """
+    idle = [
+        task
+        for task, rows in examples.items()
+        if objective.name_for(task) == IN_BATCH
+        and not (recipe.negatives and any(one.negatives for one in rows))
+        and len({objective.groups.get(task, {}).get(one.query[1], at) for at, one in enumerate(rows)}) < 2
+    ]
+    if len(idle) == len(examples) and not recipe.anchor.weight:
+        raise TrainingInvalid(
+            f"no task has two candidates to tell apart: {_listed(idle)}",
+            remedy="add rows that say something else, or negatives: searchkit train mine",
+        )
+    if idle:
+        yield f"tasks of which nothing is learned, for they have no two candidates: {_listed(idle)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _fitting(
@@ -102,7 +191,17 @@ def _fitting(
     return kept, {task: count for task, count in left_out.items() if count}
 
 
-def _check_losses(examples: Mapping[str, Sequence[Example]], recipe: TrainingRecipe) -> None:
+def _check_tasks(
+    examples: Mapping[str, Sequence[Example]], left_out: Mapping[str, int], recipe: TrainingRecipe
+) -> None:
+    """Refuse tasks that the recipe names and nothing is trained on, and rows that lack what a loss takes."""
+    for name in (*recipe.data.weights, *recipe.data.shares, *recipe.loss.tasks, *recipe.anchor.tasks):
+        if name in left_out and name not in examples:
+            raise TrainingInvalid(
+                f"the recipe names the task '{name}', but the Instruction of each of its {left_out[name]:,} "
+                "rows takes more than half of the window",
+                remedy=f"raise query_tokens and document_tokens, or say {name} = 0 under [data.weights]",
+            )
     for name in (*recipe.loss.tasks, *recipe.anchor.tasks):
         if name not in examples:
             raise TrainingInvalid(

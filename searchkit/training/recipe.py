@@ -19,7 +19,10 @@ from searchkit.training.facts import plain
 from searchkit.training.settings import (
     ANCHORS,
     GUIDES,
+    IN_BATCH,
     LOSSES,
+    MOST_STEPS,
+    PAPER,
     PRECISIONS,
     SCHEDULES,
     AnchorSettings,
@@ -32,6 +35,10 @@ from searchkit.training.settings import (
     TrainingRecipe,
 )
 
+# Without it, what else the section says would have no effect.
+DECIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"lora": ("rank", "all weights are trained"), "anchor": ("weight", "there is no anchor")}
+)
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 EXAMPLE = "a recipe needs at least: out, steps or epochs, and files under [data]"
 SECTIONS: Mapping[str, type] = MappingProxyType(
@@ -84,6 +91,13 @@ def recipe_of(table: Mapping[str, Any], *, folder: Path, where: str = "recipe") 
     read = _values(TrainingRecipe, values, where, extra=SECTIONS)
     recipe = TrainingRecipe(folder=folder, **read, **parts)
     _check(recipe, where)
+    for name, (decides, otherwise) in DECIDES.items():
+        section = table.get(name, {})
+        if section and decides not in section:
+            raise TrainingInvalid(
+                f"{where}: [{name}] says {', '.join(section)}, but no {decides}: then {otherwise}",
+                remedy=f"say {decides} there, 0 if that is meant",
+            )
     return recipe
 
 
@@ -154,11 +168,21 @@ def _values(
     for key, value in table.items():
         if key not in known:
             raise TrainingInvalid(
-                f"{where}: unknown key '{key}'{near_names(key, known)}",
+                f"{where}: unknown key '{key}'{_elsewhere(key) or near_names(key, [*known, *(extra or {})])}",
                 remedy=f"known keys: {', '.join(sorted({*known, *(extra or {})}))}",
             )
         read[key] = _typed(value, hints[key], f"{where}: {key}")
     return read
+
+
+def _elsewhere(key: str) -> str:
+    """Where a key belongs that is not of the table it was found in; '' for one that is of none."""
+    places = [
+        f"under [{name}]" for name, kind in SECTIONS.items() if key in {one.name for one in fields(kind)}
+    ]
+    if key in {one.name for one in fields(TrainingRecipe)} - {"folder", *SECTIONS}:
+        places.append("at the top, above the first [table]")
+    return f", which belongs {' or '.join(places)}" if places else ""
 
 
 def _typed(value: Any, hint: Any, where: str) -> Any:
@@ -240,6 +264,11 @@ def _check(recipe: TrainingRecipe, where: str) -> None:
             raise TrainingInvalid(
                 f"{where}: {name} is {number:g}", remedy=f"expected at least {low:g}{upper}"
             )
+    _check_loss(recipe, where)
+    if not recipe.anchor.instructions:
+        raise TrainingInvalid(
+            f"{where}: [anchor] instructions is empty", remedy='expected one at least; none is said as [""]'
+        )
     if recipe.evaluate.sets and not recipe.evaluate_every:
         raise TrainingInvalid(
             f"{where} names sets to evaluate on, but not how often", remedy="add a line: evaluate_every = 200"
@@ -248,6 +277,30 @@ def _check(recipe: TrainingRecipe, where: str) -> None:
         raise TrainingInvalid(
             f"{where} says patience, which counts evaluations, but not how often to evaluate",
             remedy="add a line: evaluate_every = 200",
+        )
+
+
+def _check_loss(recipe: TrainingRecipe, where: str) -> None:
+    loss, defaults = recipe.loss, LossSettings()
+    if IN_BATCH not in (loss.name, *loss.tasks.values()):
+        idle = [
+            one.name
+            for one in fields(loss)
+            if one.name not in ("name", "temperature", "tasks")
+            and getattr(loss, one.name) != getattr(defaults, one.name)
+        ]
+        if idle:
+            raise TrainingInvalid(
+                f"{where}: [loss] says {', '.join(idle)}, which the loss '{PAPER}' does not know",
+                remedy=f'say name = "{IN_BATCH}" there, or leave them out',
+            )
+    guide = expanded(loss.guide)
+    if loss.guide in GUIDES or "/" in loss.guide or guide.is_dir() or (recipe.folder / guide).is_dir():
+        return
+    if near := near_names(loss.guide, GUIDES):
+        raise TrainingInvalid(
+            f"{where}: [loss] guide is '{loss.guide}'{near}",
+            remedy=f"known: {', '.join(GUIDES)}; or a model: a folder, or an id as OWNER/NAME",
         )
 
 
@@ -267,8 +320,8 @@ def _ranges(recipe: TrainingRecipe) -> list[tuple[str, float, float, float]]:
     inf, tiny = math.inf, 1e-9
     data, loss, optimiser, anchor = recipe.data, recipe.loss, recipe.optimiser, recipe.anchor
     return [
-        ("steps", recipe.steps, 0, inf),
-        ("epochs", recipe.epochs, 0, inf),
+        ("steps", recipe.steps, 0, MOST_STEPS),
+        ("epochs", recipe.epochs, 0, MOST_STEPS),
         ("batch", recipe.batch, 2, inf),
         ("negatives", recipe.negatives, 0, inf),
         ("query_tokens", recipe.query_tokens, 4, inf),
@@ -280,9 +333,11 @@ def _ranges(recipe: TrainingRecipe) -> list[tuple[str, float, float, float]]:
         ("mix", recipe.mix, 0, 1),
         ("seed", recipe.seed, 0, 2**32 - 1),
         ("[data] cap", data.cap if data.cap is not None else inf, 1, inf),
+        # Of a million rows, n ** 10 is 1e60: weights that can still be added up.
+        ("[data] alpha", data.alpha, -10, 10),
         ("[data] held_out", data.held_out, 0, inf),
-        *((f"[data.weights] {task}", weight, 0, inf) for task, weight in data.weights.items()),
-        *((f"[data.shares] {task}", weight, 0, inf) for task, weight in data.shares.items()),
+        *((f"[data.weights] {task}", weight, 0, 1e9) for task, weight in data.weights.items()),
+        *((f"[data.shares] {task}", weight, 0, 1e9) for task, weight in data.shares.items()),
         ("[loss] temperature", loss.temperature, tiny, inf),
         ("[loss] margin", loss.margin, -2, 2),
         ("[optimiser] rate", optimiser.rate, tiny, 1),
@@ -290,9 +345,9 @@ def _ranges(recipe: TrainingRecipe) -> list[tuple[str, float, float, float]]:
         ("[optimiser] decay", optimiser.decay, 0, inf),
         ("[optimiser] clip", optimiser.clip, 0, inf),
         ("[optimiser] layer_decay", optimiser.layer_decay, 0.01, 1),
-        ("[lora] rank", recipe.lora.rank, 0, inf),
+        ("[lora] rank", recipe.lora.rank, 0, 4096),
         ("[lora] dropout", recipe.lora.dropout, 0, 1),
         ("[anchor] weight", anchor.weight, 0, inf),
-        ("[anchor] texts", anchor.texts, 1, inf),
+        ("[anchor] texts", anchor.texts, 2 if anchor.kind == "similarity" else 1, 100_000),
         ("[anchor] temperature", anchor.temperature, tiny, inf),
     ]

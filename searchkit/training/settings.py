@@ -19,6 +19,7 @@ LOSSES = (PAPER, IN_BATCH)
 GUIDES = ("none", "self", "base")  # or a model
 ANCHORS = ("cosine", "similarity")
 SCHEDULES = ("linear", "cosine", "constant")
+MOST_STEPS = 10_000_000  # of a run; the task of each is drawn before the first
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -57,7 +58,7 @@ class LossSettings:
     guide: str = "none"  # whose cosines tell candidates that are likely to be positives
     margin: float = 0.0  # cosine by which such a candidate exceeds the positive
     guard_own: bool = False  # whether a row's own negatives may be such candidates
-    groups: bool = True  # texts tied to each other by positives are never negatives of each other
+    groups: bool = True  # texts tied by positives or by their rows' group are never negatives of each other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ def train(
     try:
         # Once to refuse before rows are read, and once more when nobody else can begin there.
         processes.told(lambda: last_checkpoint(recipe.run_folder, recipe.folder, resume))
-        prepared = prepare(recipe, processes)
+        prepared = prepare(recipe, processes, judged=evaluate is not None)
         training = _Training(recipe, prepared, _judge_of(recipe, prepared, evaluate))
         try:
             file = processes.told(lambda: training.enter(resume))
@@ -118,15 +118,8 @@ def _judge_of(recipe: TrainingRecipe, prepared: Prepared, given: Evaluate | None
             "the recipe names sets to evaluate on, which the trainer itself does not read",
             remedy="give train() a function: evaluate=judged_on(...) of searchkit.evaluation.in_training",
         )
-    if given is None:
-        if recipe.evaluate_every and held_out is None:
-            raise TrainingInvalid(
-                "the recipe says evaluate_every, but there is nothing to evaluate on",
-                remedy="add under [data]: held_out = 50; or under [evaluate]: sets = [...]",
-            )
-        return held_out
-    if held_out is None:
-        return given
+    if given is None or held_out is None:
+        return given or held_out
     beside, judging = held_out, given
 
     def both(step: int, embedder: LocalEmbedder) -> dict[str, float]:
@@ -183,12 +176,8 @@ class _Training:
     def enter(self, resume: bool | None) -> Path | None:
         """Have the run's folder to oneself, in the first process. Returns: where to go on, None to begin."""
         self._lock = lock(self.run)
-        asked = (self.recipe.query_tokens, self.recipe.document_tokens)
-        for name, wanted, read in zip(
-            ("query_tokens", "document_tokens"), asked, self.student.windows, strict=True
-        ):
-            if read < wanted:
-                tell(f"{name} is {wanted}, but the model reads no more than {read} tokens.")
+        for notice in self.prepared.notices:
+            tell(f"Note: {notice}")
         return last_checkpoint(self.run, self.recipe.folder, resume)
 
     def begin(self) -> None:
@@ -204,6 +193,8 @@ class _Training:
             "steps": self.schedule.steps,
             "windows": self.student.windows,
             "rows": {task: len(rows) for task, rows in self.prepared.examples.items()},
+            "left_out": dict(self.prepared.left_out),
+            "notices": list(self.prepared.notices),
             "turns": self.schedule.turns(),
             "data": self.prepared.data,
             "base": self.prepared.base,

@@ -11,7 +11,7 @@ from searchkit.cli.main import run
 from searchkit.training.examples import read_examples
 from searchkit.training.runlog import read_log
 from tests.collection.conftest import write
-from tests.training.conftest import GOLDEN, write_rows
+from tests.training.conftest import GOLDEN, row, write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -67,6 +67,28 @@ def test_the_best_step_is_told_though_the_log_is_gone(recipe: Path, capsys: pyte
     (recipe.parent / "run" / "log.jsonl").unlink()
     assert run(["train", str(recipe)]) == 0
     assert capsys.readouterr().out == first.replace(" of 3 evaluations", "")
+
+
+def test_what_takes_no_part_is_said(recipe: Path, capsys: pytest.CaptureFixture[str]):
+    """By a trial, by a run and in its log; a trial refuses what a run refuses."""
+    one = row(0, "long")
+    one["query"][0] *= 40
+    write(recipe.parent / "long.jsonl", json.dumps(one) + "\n")
+    recipe.write_text(recipe.read_text().replace('["rows.jsonl"]', '["rows.jsonl", "long.jsonl"]'))
+    assert run(["train", str(recipe), "--dry-run"]) == 0
+    said = capsys.readouterr()
+    assert "long" in said.out and "40 rows of 2 tasks" in said.out
+    assert run(["train", str(recipe)]) == 0
+    noted = capsys.readouterr().err
+    assert noted == said.err and noted.startswith("Note: tasks left out") and noted.endswith(": long\n")
+    (first, *_) = read_log(recipe.parent / "run" / "log.jsonl")
+    assert first["left_out"] == {"long": 1} and len(first["notices"]) == 1
+    recipe.write_text(recipe.read_text().replace("steps = 4", "steps = 4\nevaluate_every = 2"))
+    for command in (["--dry-run"], ["--restart"]):
+        assert run(["train", str(recipe), *command]) == 2
+        assert "nothing to evaluate on" in capsys.readouterr().err
+    recipe.write_text(f'{recipe.read_text()}[evaluate]\nsets = ["missing"]\n')
+    assert run(["train", str(recipe), "--dry-run"]) == 2 and "missing" in capsys.readouterr().err
 
 
 def test_judged_sets_decide_which_weights_are_kept(recipe: Path, capsys: pytest.CaptureFixture[str]):

@@ -92,3 +92,16 @@ def test_texts_tied_by_positives_are_of_one_group():
 
     groups = groups_of([tied("a", "b"), tied("c", "d"), tied("e", "b"), tied("d", "f")])
     assert groups["a"] == groups["b"] == groups["e"] != groups["c"] == groups["d"] == groups["f"]
+
+
+def test_rows_of_labelled_texts_are_tied_by_the_group_they_name():
+    """Each text in one row: pairs alone would tie nothing else. A text of two labels does not make one."""
+
+    def of(label: str, one: str, other: str) -> Example:
+        return Example(query=("", one), positives=(("", other),), negatives=(), task="t", group=label)
+
+    rows = [of(f"label {n % 2}", f"q{n}", f"p{n}") for n in range(20)]
+    groups = groups_of([*rows, of("label 0", "q2", "p3"), of("label 1", "p2", "p5")])
+    assert len(set(groups.values())) == 2
+    assert len({groups[f"{side}{n}"] for side in "qp" for n in range(0, 20, 2)}) == 1
+    assert groups["q0"] != groups["q1"] == groups["p3"]

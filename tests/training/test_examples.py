@@ -58,6 +58,8 @@ def test_a_list_is_read_in_parts_wherever_they_are_cut(
         ({"neg": {"text": "wrong"}}, "neg is"),
         ({"task_name": None}, "no task_name"),
         ({"task_name": True}, "no task_name"),
+        ({"group": ["a"]}, "group is ['a'], expected a text or a whole number"),
+        ({"groups": "a"}, "unknown key 'groups' (did you mean: group"),
     ],
 )
 def test_a_row_of_another_form_is_refused_by_file_and_line(tmp_path: Path, change: dict[str, Any], said: str):
@@ -113,14 +115,20 @@ def test_a_damaged_file_is_refused(tmp_path: Path):
 
 
 def test_several_positives_and_negatives_and_no_instruction(tmp_path: Path):
-    """A row may have lists of pairs, a number for a task, and no negatives at all."""
+    """A row may have lists of pairs, a number for a task, and a group, no negatives at all."""
     file = tmp_path / "rows.jsonl"
-    said = {"query": ["", "a"], "pos": [["", "b"], ["x", "c"]], "neg": [["", "d"], ["", "e"]], "task_id": 7}
+    said = {
+        "group": 3,
+        "query": ["", "a"],
+        "pos": [["", "b"], ["x", "c"]],
+        "neg": [["", "d"], ["", "e"]],
+        "task_id": 7,
+    }
     bare = {"query": ["", "a"], "pos": ["", "b"], "neg": None, "task": "7"}
     file.write_text(f"{json.dumps(said)}\n{json.dumps(bare)}\n", encoding="utf-8")
     first, second = read_examples([file])["7"]
     assert first.positives == (("", "b"), ("x", "c")) and first.negatives == (("", "d"), ("", "e"))
-    assert second.negatives == ()
+    assert second.negatives == () and (first.group, second.group) == ("3", None)
 
 
 def test_files_are_found_by_globs_each_once(tmp_path: Path):

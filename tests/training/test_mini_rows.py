@@ -10,9 +10,10 @@ import numpy as np
 from benchmarks._mini_labels import TwoLabelled, form_of, medquad_of
 from benchmarks._mini_made import FEELINGS, TOPICS, made_sentences
 from benchmarks._mini_reviews import polarities
-from benchmarks._mini_rows import SEED, contrasts, parted, reworded
+from benchmarks._mini_rows import SEED, contrasts, known_groups, parted, reworded
 from benchmarks._mini_sets import SAID, THINGS
 from benchmarks._mini_wording import TASKS, alike, grouping
+from searchkit.training.batches import groups_of
 from searchkit.training.examples import Example
 
 COLOURS, SHAPES = ("red", "green", "blue"), ("square", "circle", "star")
@@ -41,6 +42,7 @@ def test_near_and_far_change_places_with_the_instruction():
         for row in rows:
             query, far = row["query"][1].split(), row["neg"][1].split()
             assert far[at] != query[at] and far[1 - at] == query[1 - at]
+            assert row["group"] == query[at]
             for _, near in row["pos"]:
                 assert near.split()[at] == query[at] and near.split()[1 - at] != query[1 - at]
 
@@ -56,11 +58,27 @@ def test_each_text_of_a_row_has_its_own_wording():
 
 def test_a_row_without_instruction_has_none_on_either_side():
     """Rows are bare as a whole: a question without Instruction is not trained against instructed answers."""
-    rows = reworded("t", [pair(f"q{n}", f"p{n}", f"n{n}") for n in range(400)], alike(("sentence",)))
+    rows = reworded("t", [pair(f"q{n}", f"p{n}", f"n{n}") for n in range(400)], alike(("sentence",)), {})
     bare = [row for row in rows if not row["query"][0]]
     assert 0.25 < len(bare) / len(rows) < 0.45
     assert all(not row["pos"][0] and not row["neg"][0] for row in bare)
     assert all(row["pos"][0] and row["neg"][0] for row in rows if row["query"][0])
+
+
+def test_rows_of_two_labels_are_told_apart_by_what_is_near_and_what_is_far():
+    """Pairs of one label make many small groups; what is far from what is far is near again."""
+    rows = [pair(f"q{n}", f"a{n}", f"a{n + 1}" if n % 2 == 0 else f"q{n - 1}") for n in range(0, 8)]
+    rows += [pair(f"a{n}", f"q{n}", f"q{n + 1}") for n in range(0, 7)]
+    intents = [pair("taxi now", "a taxi", "rain"), pair("train times", "next train", "rain")]
+    scenarios = [pair("a taxi", "next train", "rain")]
+    mixture = {"subjectivity": rows, "opinion_phrase_polarity": rows[:1]}
+    groups = known_groups({**mixture, "hwu_intent": intents, "hwu_scenario": scenarios})
+    assert len(set(groups_of(rows).values())) == 8
+    found = groups["subjectivity"]
+    assert len(set(found.values())) == 2 and found["q0"] == found["a2"] != found["q1"] == found["a7"]
+    assert len({groups["hwu_scenario"][text] for text in ("taxi now", "train times", "a taxi")}) == 1
+    (made,) = reworded("subjectivity", rows[:1], alike(("sentence",)), found)
+    assert made["group"] == found["q0"]
 
 
 def test_what_is_held_out_is_not_trained_on():

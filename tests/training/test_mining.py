@@ -25,12 +25,13 @@ def embed(pairs: Sequence[Pair]) -> Float32Matrix:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
-def row(query: str, *positives: str, negatives: Sequence[str] = ()) -> Example:
+def row(query: str, *positives: str, negatives: Sequence[str] = (), group: str | None = None) -> Example:
     return Example(
         query=("Ask: ", query),
         positives=tuple(("Tell: ", one) for one in positives),
         negatives=tuple(("Tell: ", one) for one in negatives),
         task="t",
+        group=group,
     )
 
 
@@ -73,6 +74,13 @@ def test_texts_tied_by_other_rows_or_equal_are_never_negatives():
     assert negatives(made[0]) == ["far"] and "right" not in "".join(negatives(made[1]))
 
 
+def test_texts_of_the_same_group_are_never_negatives():
+    """And rows keep their group."""
+    rows = [row("q", "right", group="a"), row("tied", "near", group="a"), row("other q", "far", group="b")]
+    made, _ = mine_task(rows, embed, Mining(below=1.0))
+    assert negatives(made[0]) == ["far"] and [one.group for one in made] == ["a", "a", "b"]
+
+
 def test_negatives_that_a_row_has_are_replaced_or_kept():
     """Those kept come first and count."""
     rows = [row("q", "right", negatives=["far"]), row("other q", "near")]
@@ -96,7 +104,7 @@ def test_many_texts_are_searched_by_a_snapshot(monkeypatch: pytest.MonkeyPatch):
 
 def test_rows_are_written_as_they_are_read(tmp_path: Path):
     """Plain and gzipped; equal rows make equal files."""
-    rows = [row("q", "right", negatives=["far", "near"]), row("other q", "far", "near")]
+    rows = [row("q", "right", negatives=["far", "near"], group="a"), row("other q", "far", "near")]
     for name in ("rows.jsonl", "rows.jsonl.gz"):
         write_rows(rows, tmp_path / name)
         assert read_examples([tmp_path / name]) == {"t": rows}
