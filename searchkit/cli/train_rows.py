@@ -99,7 +99,7 @@ def data_command(
 @click.option("--guide", metavar="ID|DIR", help="Whose scores tell what is too near.  [default: the model's]")
 @negatives_option
 @below_option
-@click.option("--keep", is_flag=True, help="Keep the negatives that rows have, and add to them.")
+@click.option("--keep", is_flag=True, help="Keep the negatives of every row, and add to them.")
 @out_option
 def mine_command(
     rows: tuple[str, ...],
@@ -116,25 +116,29 @@ def mine_command(
     searchkit train mine rows.jsonl --out mined.jsonl
     searchkit train mine "rows/*.jsonl" --guide BAAI/bge-base-en-v1.5 --negatives 8 --out mined.jsonl.gz
 
-    What scores almost as high as the positive may well be right, and is left out: see --below.
+    What scores almost as high as the positive may well be right, and is left out: see --below. A row for
+    which nothing is found keeps the negatives that it has.
     """
     from searchkit.embedding.embedder import open_embedder
     from searchkit.training.examples import find_files, read_examples
-    from searchkit.training.mining import Mining, mine_task, write_rows
+    from searchkit.training.mining import Mining, mine_task, without_instructions, write_rows
 
     examples = read_examples(find_files(rows, Path.cwd()))
-    searching = open_embedder(model)
+    opened = open_embedder(model)
+    pooled = opened.family.reading.pool_instruction
+    searching = without_instructions(opened.embed_pairs) if pooled else opened.embed_pairs
     judging = open_embedder(guide).embed_pairs if guide else None
     mining = Mining(count=negatives, below=below, keep=keep, guide=judging)
-    made, shown = [], output.table("task", "rows", "negatives a row", "without", "too near")
+    made, shown = [], output.table("task", "rows", "negatives a row", "without", "as they were", "too near")
     with steps("mining") as show:
         for done, (task, of_task) in enumerate(sorted(examples.items())):
             if show is not None:
                 show(task, done, len(examples))
-            new, found = mine_task(of_task, searching.embed_pairs, mining)
+            new, found = mine_task(of_task, searching, mining)
             made += new
             each = f"{found.negatives / found.rows:.1f}"
-            shown.add_row(task, f"{found.rows:,}", each, f"{found.without:,}", f"{found.too_near:,}")
+            counts = (f"{one:,}" for one in (found.without, found.as_they_were, found.too_near))
+            shown.add_row(task, f"{found.rows:,}", each, *counts)
     write_rows(made, out)
     output.console().print(shown)
     click.echo(f"{out}: {len(made):,} rows")

@@ -34,6 +34,7 @@ from searchkit.library.documents import passages
 from searchkit.library.vectors import CollectionVectors
 from searchkit.profile import Profile
 from searchkit.training.examples import Example, Pair
+from searchkit.training.mining import highest
 from searchkit.vector_index.exact import ExactIndex, best_of
 from searchkit.vector_index.protocol import Neighbours
 
@@ -47,7 +48,7 @@ class Making:
     """How rows are made.
 
     task: what they are called. profile: whose Instructions they have. negatives: of a row, at most. below: a
-    negative's cosine to the question is at most this share of the positive's.
+    negative's cosine to the question is at most this share of the positive's, see `highest`.
     """
 
     task: str
@@ -205,7 +206,8 @@ def _of_collection(db: Database, one: Sought, near: Near, making: Making) -> Exa
         return None
     holding = [at for at, p in enumerate(right) if one.passage and one.passage in " ".join(p.text.split())]
     chosen = holding[0] if holding else 0
-    positive, limit = right[chosen].embedded_text, making.below * float(near.right.scores[chosen])
+    positive = right[chosen].embedded_text
+    limit = highest(float(near.right.scores[chosen]), making.below)
     negatives: dict[str, None] = {}
     for ids, scores in ((near.wrong.ids, near.wrong.scores), (near.any.ids, near.any.scores)):
         low = ids[scores <= limit].tolist()

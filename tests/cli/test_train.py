@@ -89,6 +89,18 @@ def test_rows_are_made_and_mined(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert all(one.positives[0] not in one.negatives for one in made)
 
 
+def test_a_model_that_takes_no_instruction_is_its_own_guide(tmp_path: Path):
+    """With --guide of the same name or without: texts alone are searched and scored."""
+    rows = write_rows(tmp_path / "rows.jsonl", ("things", 12))
+    model = str(GOLDEN / "bert-mean")
+    for name, more in (("own.jsonl", []), ("guided.jsonl", ["--guide", model])):
+        out = str(tmp_path / name)
+        assert (
+            run(["train", "mine", str(rows), "--model", model, "--below", "0.99", *more, "--out", out]) == 0
+        )
+    assert (tmp_path / "own.jsonl").read_text() == (tmp_path / "guided.jsonl").read_text()
+
+
 def test_questions_to_a_collection_become_rows(searchkit, docs: Path, tmp_path: Path):
     """Its passages, under its Profile's Instructions, with negatives from other documents."""
     assert searchkit("index", docs)[0] == 0
