@@ -21,13 +21,13 @@ import numpy as np
 from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.embedding.batching import distinct
 from searchkit.training.batches import groups_of
-from searchkit.training.durable import write_durably
 from searchkit.training.examples import Example, Pair
 from searchkit.vector_index.build import Built, build
 from searchkit.vector_index.choose import choose_index
 from searchkit.vector_index.exact import ExactIndex
 from searchkit.vector_index.protocol import FLAT, VectorIndex
 from searchkit.vector_index.snapshot import open_snapshot, publish
+from searchkit.whole_file import write_whole
 
 # (instruction, text) pairs to (n, dim) rows of length 1.
 Embed: TypeAlias = Callable[[Sequence[Pair]], Float32Matrix]
@@ -120,10 +120,13 @@ def mine_task(rows: Sequence[Example], embed: Embed, mining: Mining) -> tuple[li
 
 
 def write_rows(rows: Sequence[Example], file: Path) -> None:
-    """Write rows as JSONL, gzipped if the name ends so; whole or not at all."""
+    """Write rows as JSONL, gzipped if the name ends so; whole, or what was there stays.
+
+    Raises: UsageError: the file cannot be written.
+    """
     text = "".join(f"{json.dumps(_said(one), ensure_ascii=False)}\n" for one in rows).encode("utf-8")
     # Without a time, so that equal rows are equal files.
-    write_durably(file, gzip.compress(text, mtime=0) if file.suffix == ".gz" else text)
+    write_whole(file, gzip.compress(text, mtime=0) if file.suffix == ".gz" else text)
 
 
 def _said(one: Example) -> dict[str, Any]:
