@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from searchkit.durable import publish_folder, write_durably
 from searchkit.embedding.embedder import LocalEmbedder
 from searchkit.errors import TrainingFailed, TrainingInvalid
 from searchkit.settings import VERSION
@@ -27,7 +28,6 @@ from searchkit.training.checkpoints import (
     write_best,
     write_checkpoint,
 )
-from searchkit.training.durable import publish_folder, write_durably
 from searchkit.training.folder import write_card, write_folder
 from searchkit.training.lora import merge_adapters
 from searchkit.training.optimiser import make_optimiser, rate_at, set_rate
