@@ -125,9 +125,11 @@ def quantise_model(
 ) -> int:
     """Write MODEL with its weights in 8 bits into the folder OUT, and compare ways to have it in 8 bits.
 
-    OUT is about a quarter of the size on disk, and opened like MODEL; run, it takes what MODEL takes. With
-    --over it holds only what training changed, and is opened where the base is found as well. What is fast
-    is the graph that `models export` makes. Also compared: torch's dynamic quantisation of the linear layers.
+    OUT is about a quarter of the size on disk, and opened like MODEL, by searchkit alone; run, it takes what
+    MODEL takes. With --over it holds only what training changed, and is opened where the base is found as
+    well. Beside weights it gets what searchkit reads, model card, licence, and a training's recipe and log;
+    no other file of MODEL's folder. What is fast is the graph that `models export` makes. Also compared:
+    torch's dynamic quantisation of the linear layers.
 
     \b
     searchkit models quantise ./my-model ./my-model-int8 --on ./scifact
@@ -152,15 +154,15 @@ def quantise_model(
     names = list(forms[0].figures)
     shown = output.table("form", "size", "ratio", "texts/s", "min cosine", "mean cosine", *names)
     for one in forms:
-        if one.refused:
-            shown.add_row(one.name, "none", "", "", "", "", *("" for _ in names))
-            continue
-        figures = [f"{one.figures[name]:.2f}" for name in names]
-        cosines = [f"{c:.5f}" for c in (one.min_cosine, one.mean_cosine)]
-        shown.add_row(
-            one.name, f"{one.size / 1e6:,.1f} MB", f"{one.ratio:.2f}", f"{one.texts_per_second:,.0f}",
-            *cosines, *figures,
-        )  # fmt: skip
+        size = f"{one.size / 1e6:,.1f} MB" if one.size is not None else "none"
+        cells = [
+            "" if value is None else format(value, form)
+            for value, form in (
+                (one.ratio, ".2f"), (one.texts_per_second, ",.0f"), (one.min_cosine, ".5f"),
+                (one.mean_cosine, ".5f"), *((one.figures.get(name), ".2f") for name in names),
+            )
+        ]  # fmt: skip
+        shown.add_row(one.name, size, *cells)
     output.console().print(shown)
     for one in forms:
         if one.refused:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,36 +27,39 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from searchkit.arrays import Float32Matrix
+from searchkit.durable import publish_folder
 from searchkit.embedding.calibration import parity_rows
-from searchkit.embedding.checkpoint import NOISE, DenseLayer
+from searchkit.embedding.checkpoint import NOISE, READINGS, DenseLayer
 from searchkit.embedding.embedder import LocalEmbedder, export_model, open_embedder
 from searchkit.embedding.families import PLAIN, families
 from searchkit.embedding.int8_weights import changed, packed
-from searchkit.embedding.json_files import optional_json
+from searchkit.embedding.json_files import optional_json, read_json_list
 from searchkit.embedding.network import quiet
-from searchkit.embedding.opening import Plan, open_in_torch
-from searchkit.embedding.snapshots import CONFIG, DIFFERENCES, INT8_WEIGHTS
-from searchkit.embedding.tokens import TokenRows, Tokens
+from searchkit.embedding.opening import TOKENIZER, TOKENIZER_CONFIG, VOCABULARY_FILES, Plan, open_in_torch
+from searchkit.embedding.snapshots import CONFIG, DIFFERENCES, INT8_WEIGHTS, MODULES
+from searchkit.embedding.tokens import Tokens
 from searchkit.embedding.torch_runtime import TorchRuntime
-from searchkit.embedding.weights import Base, dense_weights, weights_sha256
+from searchkit.embedding.weights import Base, dense_weights, network_weights, weights_sha256
 from searchkit.errors import UsageError
 
 CONFIG_OF_PROMPTS = "config_sentence_transformers.json"
-DESCRIPTIONS = (".json", ".txt", ".md", ".model", ".jinja")
+CARD = "README.md"
+OF_TRAINING = ("training/recipe.toml", "training/log.jsonl")  # as `searchkit train` writes them
+LICENCES = ("LICEN[CS]E*", "NOTICE*")
 ROUNDS = 5  # of which the fastest counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A way to keep and run a model."""
+    """A way to keep and run a model; None where there is none."""
 
     name: str
-    size: int  # bytes of weights, or of graph and tokenizer
-    ratio: float  # float32's size is this many times as large
-    texts_per_second: float  # of the calibration texts
-    min_cosine: float  # to float32, over these
-    mean_cosine: float
-    figures: dict[str, float]  # of the sets that were asked for, by name
+    size: int | None = None  # bytes of weights, or of graph and tokenizer
+    ratio: float | None = None  # float32's size is this many times as large
+    texts_per_second: float | None = None  # of the calibration texts, the fastest of several rounds
+    min_cosine: float | None = None  # to float32, over these
+    mean_cosine: float | None = None
+    figures: dict[str, float] = field(default_factory=dict)  # of the sets that were asked for, by name
     refused: str = ""  # why there is none
 
 
@@ -73,39 +78,28 @@ def quantise_model(
         judge: gives figures of a form, such as nDCG on a judged set.
         over: the model that this one was trained from: only what differs is written.
 
-    Returns: float32 first. Raises: UsageError: `out` is there, or the model is not of the base's shape.
-    ModelError, ModelNotFound.
+    Returns: float32 first. Raises: UsageError: `out` is there or cannot be made, the model is in 8 bits
+    already, or not of the base's shape. ModelError, ModelNotFound.
     """
-    if out.exists():
-        raise UsageError(f"{out} is there already", remedy="name a folder that is not")
-    plan, tokens, runtime = open_in_torch(model, device="cpu")
-    if over is None:
-        write_int8_weights(plan, runtime, out)
-    else:
-        write_differences(plan, runtime, over, out)
-    rows = parity_rows(tokens, runtime.position_limit)
-    measure = _Measure(rows, runtime, judge, weights=sum(_sizes(runtime.network, runtime.tail)))
-    exact = LocalEmbedder(
-        model=str(model), family=plan.family, tokens=tokens, runtime=runtime, notices=(), fingerprint={}
-    )
-    forms = [measure.of("float32", exact, measure.weights)]
-    small = open_embedder(out, runtime="torch", precision="float32", device="cpu")
-    file = next(out.rglob(DIFFERENCES if over else INT8_WEIGHTS))
-    size = file.stat().st_size + sum(_sizes(runtime.tail))
-    forms.append(measure.of("int8 differences" if over else "int8 weights", small, size))
-    forms.append(_dynamic(measure, exact, plan, tokens, runtime))
-    return [*forms, _graph(measure, model)]
+    with _to_be(out) as part:
+        plan, tokens, runtime = open_in_torch(model, device="cpu")
+        if network_weights(plan.checkpoint.network)[0].name == INT8_WEIGHTS:
+            raise UsageError(
+                f"'{model}' is in 8 bits already: it would be rounded twice",
+                remedy="name the model that it was made of",
+            )
+        if over is None:
+            _fill(part, plan, _in_8_bits(runtime), "its weights are kept in 8 bits")
+        else:
+            _fill(part, plan, _over(plan, runtime, over), f"it holds what differs from `{over}`, in 8 bits")
+        # Before it has its name: who ends this early may give the same command again.
+        return _compared(model, plan, tokens, runtime, part, judge)
 
 
 def write_int8_weights(plan: Plan, runtime: TorchRuntime, out: Path) -> None:
     """Write the model's folder with the network's weights in 8 bits; complete or not at all."""
-    written: Any = runtime.network
-    with tempfile.TemporaryDirectory() as folder:
-        # Through transformers' own file: it knows which weights are one, and which names they have there.
-        with quiet():
-            written.save_pretrained(folder, max_shard_size="1TB")
-        weights = load_file(Path(folder) / "model.safetensors")
-    _write_beside(plan, out, {INT8_WEIGHTS: save(packed(weights), {"format": "pt"})})
+    with _to_be(out) as part:
+        _fill(part, plan, _in_8_bits(runtime), "its weights are kept in 8 bits")
 
 
 def write_differences(plan: Plan, runtime: TorchRuntime, over: str, out: Path) -> None:
@@ -113,6 +107,51 @@ def write_differences(plan: Plan, runtime: TorchRuntime, over: str, out: Path) -
 
     Raises: UsageError: the base is another network. ModelError, ModelNotFound: it cannot be opened.
     """
+    with _to_be(out) as part:
+        _fill(part, plan, _over(plan, runtime, over), f"it holds what differs from `{over}`, in 8 bits")
+
+
+@contextmanager
+def _to_be(out: Path) -> Iterator[Path]:
+    """A folder to fill, which has its name once it is whole and on disk; of one that fails nothing is left.
+
+    Raises: UsageError: a folder of that name is there, or cannot be made.
+    """
+    _refuse_there(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(
+            prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True
+        )
+    except OSError as error:
+        raise UsageError(
+            f"{out} cannot be made: {error.strerror or error}", remedy="name a folder that you may make"
+        ) from error
+    with beside:
+        part = Path(beside.name) / out.name  # its name may tell the model's family
+        part.mkdir()
+        yield part
+        publish_folder(part, out, _refuse_there)
+
+
+def _refuse_there(out: Path) -> None:
+    if out.exists():
+        raise UsageError(f"{out} is there already", remedy="name a folder that is not")
+
+
+def _in_8_bits(runtime: TorchRuntime) -> dict[str, bytes]:
+    """By name, the file of the network's weights."""
+    written: Any = runtime.network
+    with tempfile.TemporaryDirectory() as folder:
+        # Through transformers' own file: it knows which weights are one, and which names they have there.
+        with quiet():
+            written.save_pretrained(folder, max_shard_size="1TB")
+        weights = load_file(Path(folder) / "model.safetensors")
+    return {INT8_WEIGHTS: save(packed(weights), {"format": "pt"})}
+
+
+def _over(plan: Plan, runtime: TorchRuntime, over: str) -> dict[str, bytes]:
+    """By name, the files of differences and of the base's description, which shapes vectors as much."""
     base_plan, _, base = open_in_torch(over, device="cpu")
     try:
         if _built(base) != _built(runtime):  # not the files: who wrote one may have left out what is usual
@@ -129,7 +168,7 @@ def write_differences(plan: Plan, runtime: TorchRuntime, over: str, out: Path) -
         float32_bytes=sum(_sizes(runtime.network)),
     )
     config = (base_plan.checkpoint.network / CONFIG).read_bytes()
-    _write_beside(plan, out, {DIFFERENCES: save(packed(differences), said.as_metadata()), CONFIG: config})
+    return {DIFFERENCES: save(packed(differences), said.as_metadata()), CONFIG: config}
 
 
 def _built(runtime: TorchRuntime) -> dict[str, Any]:
@@ -138,21 +177,18 @@ def _built(runtime: TorchRuntime) -> dict[str, Any]:
     return {key: value for key, value in config.to_dict().items() if key not in NOISE}
 
 
-def _write_beside(plan: Plan, out: Path, files: Mapping[str, bytes]) -> None:
-    """Write a model's folder with these for its network's weights; complete or not at all."""
+def _fill(part: Path, plan: Plan, files: Mapping[str, bytes], what: str) -> None:
+    """Write a model's folder with these files for its network's weights.
+
+    what: why nobody else opens it, for the model card.
+    """
     source, network = plan.checkpoint.source.folder, plan.checkpoint.network
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    for file in sorted(source.rglob("*")):
-        inside = file.relative_to(source)
-        described = file.suffix in DESCRIPTIONS and not file.name.endswith(".index.json")
-        if file.is_file() and described and not any(one.startswith(".") for one in inside.parts):
-            (part / inside).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, part / inside)
+    for file in _read_beside_weights(source, network):
+        if file.is_file():
+            _copy(file, source, part)
     for step in plan.checkpoint.tail:
         if isinstance(step, DenseLayer):
-            dense = dense_weights(step)
-            shutil.copyfile(dense, part / dense.relative_to(source))
+            _copy(dense_weights(step), source, part)
     if plan.family.name in families() and plan.family.name != PLAIN:
         # The folder's own name may say nothing, or something else than the model's did.
         told = optional_json(part / CONFIG_OF_PROMPTS)
@@ -164,79 +200,128 @@ def _write_beside(plan: Plan, out: Path, files: Mapping[str, bytes]) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (place / name).write_bytes(content)  # safetensors' own save_file lets only its owner read
-    part.rename(out)
+    _say_who_opens(part / CARD, what)
 
 
-class _Measure:
-    """What every form is compared by."""
+def _read_beside_weights(source: Path, network: Path) -> Iterator[Path]:
+    """What searchkit reads of a model's folder, and what tells people where the model comes from.
 
-    def __init__(
-        self,
-        rows: TokenRows,
-        exact: TorchRuntime,
-        judge: Callable[[LocalEmbedder], dict[str, float]] | None,
-        *,
-        weights: int,
-    ) -> None:
-        self.weights = weights
-        self._rows = rows
-        self._judge = judge
-        self._exact: Float32Matrix = exact.rows(rows)
+    Nothing else: who keeps notes or data there does not mean to hand them on.
+    """
+    yield from (source / name for name in (MODULES, CONFIG_OF_PROMPTS, CARD, *OF_TRAINING))
+    yield from (file for pattern in LICENCES for file in sorted(source.glob(pattern)))
+    yield from (
+        network / name for name in (CONFIG, *READINGS, TOKENIZER, TOKENIZER_CONFIG, *VOCABULARY_FILES)
+    )
+    if (source / MODULES).is_file():
+        yield from (source / str(one.get("path", "")) / CONFIG for one in read_json_list(source / MODULES))
 
-    def of(self, name: str, embedder: LocalEmbedder, size: int) -> Form:
-        """Time and judge a form."""
-        seconds = []
-        for _ in range(ROUNDS):
-            started = time.perf_counter()
-            vectors = embedder.rows(self._rows)
-            seconds.append(time.perf_counter() - started)
-        cosines = (vectors * self._exact).sum(1)
-        return Form(
-            name=name,
-            size=size,
-            ratio=self.weights / size,
-            texts_per_second=len(vectors) / min(seconds),
-            min_cosine=float(cosines.min()),
-            mean_cosine=float(cosines.mean()),
-            figures=self._judge(embedder) if self._judge is not None else {},
+
+def _copy(file: Path, source: Path, part: Path) -> None:
+    copied = part / file.relative_to(source)
+    copied.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, copied)
+
+
+def _say_who_opens(card: Path, what: str) -> None:
+    """Put a line before what the card says, which else tells how sentence-transformers opens the model."""
+    said = card.read_text("utf-8", errors="replace") if card.is_file() else ""
+    facts = re.match(r"---\n.*?\n---\n", said, re.DOTALL)  # for the hub; they have to stand first
+    at = facts.end() if facts else 0
+    line = f"Only searchkit opens this folder: {what}."
+    card.write_text(f"{said[:at]}{line}\n\n{said[at:].lstrip()}".rstrip() + "\n", "utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A form that can be measured, or why there is none."""
+
+    name: str
+    size: int = 0
+    embedder: LocalEmbedder | None = None
+    refused: str = ""
+
+
+def _compared(
+    model: str | Path,
+    plan: Plan,
+    tokens: Tokens,
+    runtime: TorchRuntime,
+    small: Path,
+    judge: Callable[[LocalEmbedder], dict[str, float]] | None,
+) -> list[Form]:
+    """Time all forms in turns, so that what else the machine does meets all of them; then judge each."""
+    weights = sum(_sizes(runtime.network, runtime.tail))
+    file = next(one for name in (DIFFERENCES, INT8_WEIGHTS) for one in small.rglob(name))
+    exact = LocalEmbedder(
+        model=str(model), family=plan.family, tokens=tokens, runtime=runtime, notices=(), fingerprint={}
+    )
+    kept = open_embedder(small, runtime="torch", precision="float32", device="cpu")
+    opened = [
+        _Opened(name="float32", size=weights, embedder=exact),
+        _Opened(
+            name="int8 differences" if file.name == DIFFERENCES else "int8 weights",
+            size=file.stat().st_size + sum(_sizes(runtime.tail)),
+            embedder=kept,
+        ),
+        _dynamic(exact, runtime, tokens, weights),
+        _graph(model),
+    ]
+    rows = parity_rows(tokens, runtime.position_limit)
+    seconds: list[list[float]] = [[] for _ in opened]
+    vectors: list[Float32Matrix | None] = [None for _ in opened]
+    for _ in range(ROUNDS):
+        for at, one in enumerate(opened):
+            if one.embedder is not None:
+                started = time.perf_counter()
+                vectors[at] = one.embedder.rows(rows)
+                seconds[at].append(time.perf_counter() - started)
+    forms = []
+    for one, its_seconds, found in zip(opened, seconds, vectors, strict=True):
+        if one.embedder is None or found is None or vectors[0] is None:
+            forms.append(Form(name=one.name, refused=one.refused))
+            continue
+        cosines = (found * vectors[0]).sum(1)
+        forms.append(
+            Form(
+                name=one.name,
+                size=one.size,
+                ratio=weights / one.size,
+                texts_per_second=len(found) / min(its_seconds),
+                min_cosine=float(cosines.min()),
+                mean_cosine=float(cosines.mean()),
+                figures=judge(one.embedder) if judge is not None else {},
+            )
         )
+    return forms
 
 
-def _dynamic(
-    measure: _Measure, exact: LocalEmbedder, plan: Plan, tokens: Tokens, runtime: TorchRuntime
-) -> Form:
+def _dynamic(exact: LocalEmbedder, runtime: TorchRuntime, tokens: Tokens, weights: int) -> _Opened:
     name = "int8 linears"
     quantise: Any = getattr(getattr(torch.ao, "quantization", None), "quantize_dynamic", None)
     if quantise is None:
-        return _refused(name, f"torch {torch.__version__} has no quantize_dynamic any more")
+        return _Opened(name=name, refused=f"torch {torch.__version__} has no quantize_dynamic any more")
     changed = copy.copy(runtime)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch means to give it up
         try:
             changed.network = quantise(runtime.network, {nn.Linear}, dtype=torch.qint8)
         except (RuntimeError, NotImplementedError) as error:  # no engine for this processor
-            return _refused(name, str(error).splitlines()[0])
-        linears = sum(one.weight.numel() for one in runtime.network.modules() if isinstance(one, nn.Linear))
-        embedder = LocalEmbedder(
-            model=exact.model, family=plan.family, tokens=tokens, runtime=changed, notices=(), fingerprint={}
-        )
-        return measure.of(name, embedder, measure.weights - 3 * linears)
+            return _Opened(name=name, refused=str(error).splitlines()[0])
+    linears = sum(one.weight.numel() for one in runtime.network.modules() if isinstance(one, nn.Linear))
+    embedder = LocalEmbedder(
+        model=exact.model, family=exact.family, tokens=tokens, runtime=changed, notices=(), fingerprint={}
+    )
+    return _Opened(name=name, size=weights - 3 * linears, embedder=embedder)
 
 
-def _graph(measure: _Measure, model: str | Path) -> Form:
+def _graph(model: str | Path) -> _Opened:
     name = "int8 graph"
     made = export_model(model, precision="int8")
     if made.refused:
-        return _refused(name, made.refused)
+        return _Opened(name=name, refused=made.refused)
     embedder = open_embedder(model, precision="int8", runtime="onnx", device="cpu")
-    return measure.of(name, embedder, made.size)
-
-
-def _refused(name: str, why: str) -> Form:
-    return Form(
-        name=name, size=0, ratio=0.0, texts_per_second=0.0, min_cosine=0.0, mean_cosine=0.0,
-        figures={}, refused=why,
-    )  # fmt: skip
+    return _Opened(name=name, size=made.size, embedder=embedder)
 
 
 def _sizes(*modules: nn.Module) -> list[int]:

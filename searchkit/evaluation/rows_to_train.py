@@ -12,7 +12,7 @@ documents that are near, but not as near as the positive by a share.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +34,14 @@ from searchkit.library.documents import passages
 from searchkit.library.vectors import CollectionVectors
 from searchkit.profile import Profile
 from searchkit.training.examples import Example, Pair
+from searchkit.training.mining import highest
 from searchkit.vector_index.exact import ExactIndex, best_of
 from searchkit.vector_index.protocol import Neighbours
 
 FORM = '{"question", "documents"}, {"query", "clicked", "shown"} or {"question", "answer"}'
+CLICKED = "expected what was clicked: a text, a list of texts, or with -c the names of documents"
+FLAGS = {"0", "1", "true", "false", "yes", "no"}
+FILE_NAME = re.compile(r"\S+\.[A-Za-z]\w{0,4}")
 LOOKED_AT = 20  # passages of the right documents, for the one that holds the text named
 NONE = np.empty(0, dtype=np.int64)
 
@@ -47,7 +51,7 @@ class Making:
     """How rows are made.
 
     task: what they are called. profile: whose Instructions they have. negatives: of a row, at most. below: a
-    negative's cosine to the question is at most this share of the positive's.
+    negative's cosine to the question is at most this share of the positive's, see `highest`.
     """
 
     task: str
@@ -55,6 +59,7 @@ class Making:
     negatives: int = 4
     below: float = 0.95
     depth: int = 100
+    split: str | None = None  # of questions, this one alone; None for all
 
     @property
     def instructions(self) -> tuple[str, str]:
@@ -66,11 +71,12 @@ class Making:
 def rows_of_answers(file: Path, making: Making) -> list[Example]:
     """Rows of questions with their answers. Raises: UsageError, DataInvalid: the file is not right."""
     ask, tell = making.instructions
-    by_question: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, tuple[str, dict[str, str]]] = {}
     for row in rows_of(file):
-        answers = by_question[row.text("question", "query", "q")]
-        answers.append(row.text("answer", "a"))
-    made = [_row(making, (ask, one), [(tell, a) for a in said]) for one, said in by_question.items()]
+        question, answer = row.text("question", "query", "q"), row.text("answer", "a")
+        _, answers = found.setdefault(_as_one(question), (question, {}))
+        answers.setdefault(_on_one_line(answer), answer)
+    made = [_row(making, (ask, one), [(tell, a) for a in said.values()]) for one, said in found.values()]
     return _some(file, made)
 
 
@@ -82,24 +88,34 @@ def rows_of_clicks(file: Path, making: Making) -> list[Example]:
     ask, tell = making.instructions
     made = []
     for query, (clicked, shown) in clicks(file).items():
-        passed = [one for one in shown if one not in clicked][: making.negatives]
+        known = {_on_one_line(one) for one in clicked}
+        passed = [one for one in shown if _on_one_line(one) not in known][: making.negatives]
         right, wrong = ([(tell, one) for one in texts] for texts in (clicked, passed))
         made.append(_row(making, (ask, query), right, wrong))
     return _some(file, made)
 
 
+def like_file_names(rows: Sequence[Example]) -> list[str]:
+    """Positives that look like the name of a file, not like a text of one; each once."""
+    texts = dict.fromkeys(text for one in rows for _, text in one.positives)
+    return [text for text in texts if FILE_NAME.fullmatch(text.strip())]
+
+
 def clicks(file: Path) -> dict[str, tuple[list[str], list[str]]]:
-    """What was clicked and what was shown, by query, each once, in order.
+    """What was clicked and what was shown, by query, each once, in order; a query as it was first written.
 
     Raises: UsageError, DataInvalid: the file is not right.
     """
-    found: dict[str, tuple[dict[str, None], dict[str, None]]] = defaultdict(lambda: ({}, {}))
+    found: dict[str, tuple[str, dict[str, None], dict[str, None]]] = {}
     for row in rows_of(file):
-        clicked, shown = found[row.text("query", "question")]
+        query, flag = row.text("query", "question"), row.value("clicked")
+        if str(flag).strip().casefold() in FLAGS:  # a log with a line for each that was shown
+            raise row.wrong(f"'clicked' is {flag!r}, whether something was clicked", CLICKED)
+        _, clicked, shown = found.setdefault(_as_one(query), (query, {}, {}))
         clicked |= dict.fromkeys(_texts(row, "clicked"))
         if row.fields.get("shown") not in (None, ""):
             shown |= dict.fromkeys(_texts(row, "shown"))
-    return {query: (list(clicked), list(shown)) for query, (clicked, shown) in found.items()}
+    return {query: (list(clicked), list(shown)) for query, clicked, shown in found.values()}
 
 
 def rows_of_collection(
@@ -111,7 +127,7 @@ def rows_of_collection(
     """
     info = library.show(collection)
     with library.reading(info.name) as (db, stored):
-        sought = _clicked(file, db, stored) if clicked else _judged(file, db, stored)
+        sought = _clicked(file, db, stored) if clicked else _judged(file, db, stored, making.split)
         if not sought:
             raise DataInvalid(f"{file} names no document that answers", remedy=f"expected {FORM}")
         record = CollectionVectors(db, stored.collection_id, stored.recipe_id, stored.dim)
@@ -142,15 +158,15 @@ class Near:
     any: Neighbours
 
 
-def _judged(file: Path, db: Database, stored: StoredCollection) -> list[Sought]:
+def _judged(file: Path, db: Database, stored: StoredCollection, split: str | None) -> list[Sought]:
     return [
         Sought(
             text=one.text,
             right=frozenset[int]().union(*one.documents),
             neither=one.not_counted,
-            passage=" ".join(one.passage.split()),
+            passage=_on_one_line(one.passage),
         )
-        for one in read_questions(file, db, stored)
+        for one in read_questions(file, db, stored, split)
         if one.documents
     ]
 
@@ -203,9 +219,10 @@ def _of_collection(db: Database, one: Sought, near: Near, making: Making) -> Exa
     right = passages(db, near.right.ids.tolist())
     if not right:
         return None
-    holding = [at for at, p in enumerate(right) if one.passage and one.passage in " ".join(p.text.split())]
+    holding = [at for at, p in enumerate(right) if one.passage and one.passage in _on_one_line(p.text)]
     chosen = holding[0] if holding else 0
-    positive, limit = right[chosen].embedded_text, making.below * float(near.right.scores[chosen])
+    positive = right[chosen].embedded_text
+    limit = highest(float(near.right.scores[chosen]), making.below)
     negatives: dict[str, None] = {}
     for ids, scores in ((near.wrong.ids, near.wrong.scores), (near.any.ids, near.any.scores)):
         low = ids[scores <= limit].tolist()
@@ -239,6 +256,16 @@ def _texts(row: Row, column: str) -> tuple[str, ...]:
     if not values or not all(isinstance(one, str) and one.strip() for one in values):
         raise row.wrong(f"'{column}' is {value!r}", "expected a text, or a list of texts")
     return tuple(values)
+
+
+def _on_one_line(text: str) -> str:
+    """How texts are compared: blanks and line breaks are written otherwise in every log."""
+    return " ".join(text.split())
+
+
+def _as_one(query: str) -> str:
+    """How queries are compared: what people type differs in capitals and blanks."""
+    return _on_one_line(query).casefold()
 
 
 def _some(file: Path, made: list[Example]) -> list[Example]:

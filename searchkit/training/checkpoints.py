@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from searchkit.durable import write_durably
 from searchkit.errors import TrainingFailed
-from searchkit.training.durable import write_durably
 
 KEPT = 2  # the last ones: a file system may lose what it said was written
 NAME = re.compile(r"step-(\d+)\.safetensors")

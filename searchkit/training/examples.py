@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ GROUP = "group"
 KEYS = ("query", "pos", "neg", GROUP, *TASK_KEYS)
 SLIPS = ("neg", GROUP)  # what a row may lack: a key that begins like one of them means it
 NOT_BLANK = re.compile(r"[^ \t\r\n]")
+LIKE_NEG = re.compile(r"(^|hard|[\W_])neg", re.IGNORECASE)  # negatives, hard_neg, hardNegatives
 BLOCK = 1 << 20  # characters of a JSON list that are read at once
 LARGEST_ROW = 1 << 26  # characters; a list that is damaged is not read to its end in search of a row's
 
@@ -105,7 +107,7 @@ def _rows(file: Path) -> Iterator[tuple[str, Any]]:
                     yield f"{file}:{number}", _parsed(line, f"{file}:{number}")
                 line = stream.readline()
                 number += 1
-    except (OSError, EOFError, UnicodeDecodeError) as error:  # gzip: a file cut off, or none at all
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:  # gzip: cut off, damaged, or none
         raise TrainingInvalid(
             f"{file} cannot be read: {error}", remedy="expected JSON Lines in UTF-8, plain or gzipped"
         ) from error
@@ -118,6 +120,7 @@ def _listed(file: Path, stream: TextIO) -> Iterator[tuple[str, Any]]:
     while True:
         at = _after_blanks(text, at)
         if number == 1 and text[at : at + 1] == "]":
+            _require_end(text[at + 1 :], stream, f"{file}: after the list")
             return
         place = f"{file}: row {number}"
         try:
@@ -126,7 +129,7 @@ def _listed(file: Path, stream: TextIO) -> Iterator[tuple[str, Any]]:
             wrong = "the list has no end" if end == len(text) else ""
         except json.JSONDecodeError as error:
             wrong = error.msg
-        except RecursionError as error:
+        except (ValueError, RecursionError) as error:  # a number of more digits than Python reads
             raise _no_json(place, error) from error
         if wrong:
             more = stream.read(size)
@@ -137,10 +140,20 @@ def _listed(file: Path, stream: TextIO) -> Iterator[tuple[str, Any]]:
             continue
         yield place, row
         if text[end] == "]":
+            _require_end(text[end + 1 :], stream, f"{file}: after row {number}")
             return
         if text[end] != ",":
             raise _no_json(place, f"expected a comma or the end of the list, found {text[end]!r}")
         at, number, size = end + 1, number + 1, BLOCK
+
+
+def _require_end(text: str, stream: TextIO, place: str) -> None:
+    """Refuse what follows a list: its rows would be lost without a word."""
+    while not (found := NOT_BLANK.search(text)):
+        text = stream.read(BLOCK)
+        if not text:
+            return
+    raise _no_json(place, f"the list has ended, found {text[found.start() :][:20]!r}")
 
 
 def _after_blanks(text: str, at: int) -> int:
@@ -166,14 +179,19 @@ def _example(row: Any, place: str, known: dict[str, str]) -> Example:
         raise _refused(place, f"no {' and no '.join(odd)}")
     # Other keys are let be, rows bring many; a likely slip of the pen would silently lose what it says.
     missing = tuple(key for key in SLIPS if key not in row)
-    if odd := [key for key in row if key not in KEYS and key.startswith(missing)]:
-        raise _refused(place, f"unknown key '{odd[0]}'{near_names(odd[0], KEYS)}")
-    task = _name(next((row[key] for key in TASK_KEYS if key in row), None))
+    slips = [key for key in row if key not in KEYS and key.startswith(missing)]
+    unread = [key for key in row if key not in KEYS and isinstance(row[key], str | list | dict)]
+    slips += [key for key in unread if "neg" not in row and LIKE_NEG.search(key)]
+    if slips:
+        raise _refused(place, f"unknown key '{slips[0]}'{near_names(slips[0], KEYS)}")
+    task = _name(next((row[key] for key in TASK_KEYS if row.get(key) is not None), None))
     if task is None:
         raise _refused(place, "no task_name")
+    _require_whole(task, "task_name", place)
     group = _name(row.get(GROUP))
     if group is None and row.get(GROUP) is not None:
         raise _refused(place, f"{GROUP} is {_shown(row[GROUP])}, expected a text or a whole number")
+    _require_whole(group or "", GROUP, place)
     positives = _pairs(row["pos"], "pos", place, known)
     if not positives:
         raise _refused(place, "no pos")
@@ -203,11 +221,23 @@ def _pair(value: Any, key: str, place: str, known: dict[str, str]) -> Pair:
     instruction, text = value
     if not text.strip():
         raise _refused(place, f"{key} has an empty text")
+    for one in value:
+        _require_whole(one, key, place)
     return known.setdefault(instruction, instruction), text
 
 
 def _shown(value: Any) -> str:
     return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
+
+
+def _require_whole(text: str, key: str, place: str) -> None:
+    """Refuse half of a surrogate pair, which JSON may spell and no file can hold."""
+    try:
+        if not text.isascii():  # which costs nothing, and is so of most
+            text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise _refused(place, f"{key} has half of a character, {half} without its other half") from error
 
 
 def _refused(place: str, found: str) -> TrainingInvalid:

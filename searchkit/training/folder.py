@@ -26,7 +26,7 @@ def write_folder(student: Student, folder: Path) -> None:
     """Write network, tokenizer, pooling and tail; adapters must have been merged.
 
     The tokenizer's files are those of the base, byte for byte. sentence-transformers reads the folder alike,
-    with an Instruction given as `prompt`.
+    with an Instruction given as `prompt`; where it does not is said in the card.
     """
     checkpoint = student.plan.checkpoint
     folder.mkdir(parents=True)
@@ -151,6 +151,10 @@ from sentence_transformers import SentenceTransformer
 model = SentenceTransformer("path/to/this/folder")
 model.encode(["where is the key?"], prompt="Represent the question for retrieving documents: ")
 {fence}
+
+Both give equal vectors, except for a prompt of blanks alone. Of a T5 network they can differ also where a
+text begins with a line break or holds characters that Unicode's NFKC form changes, such as full-width
+letters: transformers builds T5's tokenizer without the normaliser that tokenizer.json asks for.
 
 ## Trained on
 

@@ -21,13 +21,13 @@ import numpy as np
 from searchkit.arrays import Float32Matrix, Int64Vector
 from searchkit.embedding.batching import distinct
 from searchkit.training.batches import groups_of
-from searchkit.training.durable import write_durably
 from searchkit.training.examples import GROUP, Example, Pair
 from searchkit.vector_index.build import Built, build
 from searchkit.vector_index.choose import choose_index
 from searchkit.vector_index.exact import ExactIndex
 from searchkit.vector_index.protocol import FLAT, VectorIndex
 from searchkit.vector_index.snapshot import open_snapshot, publish
+from searchkit.whole_file import write_whole
 
 # (instruction, text) pairs to (n, dim) rows of length 1.
 Embed: TypeAlias = Callable[[Sequence[Pair]], Float32Matrix]
@@ -39,7 +39,8 @@ TOGETHER = 256  # queries that are searched at once
 class Mining:
     """How negatives are chosen.
 
-    count: of a row at most. below: a candidate's score to the query is at most this share of the positive's.
+    count: of a row at most. below: a candidate's score to the query is at most this share of the positive's,
+    see `highest`.
     depth: the nearest texts that are looked at. keep: whether the negatives that a row has stay, before those
     that are found. guide: whose cosines are the scores, without Instruction; None for the searching model.
     """
@@ -58,8 +59,23 @@ class Mined:
     task: str
     rows: int
     negatives: int
-    without: int  # rows for which nothing was found
+    without: int  # rows that have none
+    as_they_were: int  # rows for which nothing was found, and which have the negatives they had
     too_near: int  # candidates left out because they may well be right
+
+
+def without_instructions(embed: Embed) -> Embed:
+    """A model that reads texts alone.
+
+    For one that pools the Instruction with the text: what all texts share brings all of them nearer to each
+    other, and hardly one of them would score less than a share of the positive's.
+    """
+    return lambda pairs: embed([("", text) for _, text in pairs])
+
+
+def highest(positive: float, below: float) -> float:
+    """The highest score of a negative: less than the positive's, by a share of it, on either side of zero."""
+    return positive - (1 - below) * abs(positive)
 
 
 def mine_task(rows: Sequence[Example], embed: Embed, mining: Mining) -> tuple[list[Example], Mined]:
@@ -72,30 +88,43 @@ def mine_task(rows: Sequence[Example], embed: Embed, mining: Mining) -> tuple[li
     if mining.guide is None:
         asked, told = query_vectors, pool_vectors
     else:
-        asked, told = (mining.guide([("", text) for _, text in pairs]) for pairs in (queries, pool))
+        guide = without_instructions(mining.guide)
+        asked, told = guide(queries), guide(pool)
     found = _nearest(query_vectors, pool_vectors, mining.depth)
     made: list[Example] = []
-    too_near = 0
+    too_near = as_they_were = 0
     for row, one in enumerate(rows):
-        candidates, scores = _candidates(found[query_of[row]], one, pool, groups), told @ asked[query_of[row]]
-        limit = mining.below * max(float(scores[at_of[pair]]) for pair in one.positives)
-        kept = [at for at in candidates if scores[at] <= limit]
+        query = query_of[row]
+        candidates = _candidates(found[query], one, pool, groups)
+        scores = told[[*candidates, *(at_of[pair] for pair in one.positives)]] @ asked[query]
+        limit = highest(float(scores[len(candidates) :].max()), mining.below)
+        kept = [at for at, score in zip(candidates, scores, strict=False) if score <= limit]
         too_near += len(candidates) - len(kept)
         before = one.negatives if mining.keep else ()
         new = [pool[at] for at in kept if pool[at] not in before][: max(0, mining.count - len(before))]
+        if not new and not before and one.negatives:  # somebody said that they are wrong: better than none
+            before, as_they_were = one.negatives, as_they_were + 1
         made.append(replace(one, negatives=(*before, *new)))
     counts = [len(one.negatives) for one in made]
     mined = Mined(
-        task=rows[0].task, rows=len(rows), negatives=sum(counts), without=counts.count(0), too_near=too_near
+        task=rows[0].task,
+        rows=len(rows),
+        negatives=sum(counts),
+        without=counts.count(0),
+        as_they_were=as_they_were,
+        too_near=too_near,
     )
     return made, mined
 
 
 def write_rows(rows: Sequence[Example], file: Path) -> None:
-    """Write rows as JSONL, gzipped if the name ends so; whole or not at all."""
+    """Write rows as JSONL, gzipped if the name ends so; whole, or what was there stays.
+
+    Raises: UsageError: the file cannot be written.
+    """
     text = "".join(f"{json.dumps(_said(one), ensure_ascii=False)}\n" for one in rows).encode("utf-8")
     # Without a time, so that equal rows are equal files.
-    write_durably(file, gzip.compress(text, mtime=0) if file.suffix == ".gz" else text)
+    write_whole(file, gzip.compress(text, mtime=0) if file.suffix == ".gz" else text)
 
 
 def _said(one: Example) -> dict[str, Any]:

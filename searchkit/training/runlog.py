@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from searchkit.training.durable import write_durably
+from searchkit.durable import write_durably
 
 SMOOTHED = 0.98  # of the loss curve: what is kept of the mean at each step
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from searchkit.durable import publish_folder, write_durably
 from searchkit.embedding.embedder import LocalEmbedder
 from searchkit.embedding.progress import tell
 from searchkit.errors import TrainingFailed, TrainingInvalid
@@ -28,7 +29,6 @@ from searchkit.training.checkpoints import (
     write_best,
     write_checkpoint,
 )
-from searchkit.training.durable import publish_folder, write_durably
 from searchkit.training.facts import changes, computing_facts, recipe_facts
 from searchkit.training.folder import write_card, write_folder
 from searchkit.training.merging import merge_and_mix

@@ -16,7 +16,7 @@ LINE_LIMIT = 400
 # Lowest first. A part imports itself and parts of lower levels; parts of one level are strangers.
 LAYERS: list[set[str]] = [
     {"errors"},
-    {"settings", "arrays", "paths", "whole_file"},
+    {"settings", "arrays", "paths", "whole_file", "durable"},
     {"profile"},
     {"records"},
     {"export"},

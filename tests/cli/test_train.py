@@ -132,6 +132,18 @@ def test_rows_are_made_and_mined(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert all(one.positives[0] not in one.negatives for one in made)
 
 
+def test_a_model_that_takes_no_instruction_is_its_own_guide(tmp_path: Path):
+    """With --guide of the same name or without: texts alone are searched and scored."""
+    rows = write_rows(tmp_path / "rows.jsonl", ("things", 12))
+    model = str(GOLDEN / "bert-mean")
+    for name, more in (("own.jsonl", []), ("guided.jsonl", ["--guide", model])):
+        out = str(tmp_path / name)
+        assert (
+            run(["train", "mine", str(rows), "--model", model, "--below", "0.99", *more, "--out", out]) == 0
+        )
+    assert (tmp_path / "own.jsonl").read_text() == (tmp_path / "guided.jsonl").read_text()
+
+
 def test_questions_to_a_collection_become_rows(searchkit, docs: Path, tmp_path: Path):
     """Its passages, under its Profile's Instructions, with negatives from other documents."""
     assert searchkit("index", docs)[0] == 0
@@ -142,6 +154,56 @@ def test_questions_to_a_collection_become_rows(searchkit, docs: Path, tmp_path: 
     assert code == 0 and "1 rows of task 'it', 0 of them without" in said
     (one,) = read_examples([out])["it"]
     assert "laptop" in one.positives[0][1] and "leave" in one.negatives[0][1]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--faq", "faq.csv", "--below", "0.9"], "--below has no meaning beside --faq"),
+        (["--faq", "faq.csv", "--negatives", "4"], "--negatives has no meaning beside --faq"),
+        (["--clicks", "clicks.csv", "--below", "0.95"], "--below has no meaning beside --clicks without -c"),
+        (["--clicks", "clicks.csv", "--split", "train"], "--split has no meaning beside --clicks"),
+        (["--faq", "faq.csv", "--out", "faq.csv"], "is one of the files that are read"),
+        (["--faq", "faq.csv", "--out", "missing/rows.jsonl"], "in a folder that does not exist"),
+    ],
+)
+def test_what_would_be_ignored_or_lost_is_refused_before_anything_is_read(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    given: list[str],
+    said: str,
+):
+    """The files hold no row: reading them would be another error."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("faq.csv", "clicks.csv"):
+        write(tmp_path / name, "")
+    out = [] if "--out" in given else ["--out", "rows.jsonl"]
+    assert run(["train", "data", *given, *out]) == 2
+    assert said in capsys.readouterr().err and (tmp_path / "faq.csv").read_text() == ""
+
+
+def test_mined_rows_do_not_take_the_place_of_those_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """Under any name of the file, and before it is read."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "rows.jsonl", "no row")
+    for out, said in (
+        ("../" + tmp_path.name + "/rows.jsonl", "is one of the files"),
+        ("no/m.jsonl", "in a folder"),
+    ):
+        assert run(["train", "mine", "*.jsonl", "--out", out]) == 2
+        assert said in capsys.readouterr().err
+    assert (tmp_path / "rows.jsonl").read_text() == "no row"
+
+
+def test_clicks_on_names_of_files_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The rows are made all the same, called by the file without its ending."""
+    file = write(tmp_path / "clicks.v2.csv", "query,clicked\nleave,leave.md\n")
+    assert run(["train", "data", "--clicks", str(file), "--out", str(tmp_path / "rows.jsonl")]) == 0
+    said = capsys.readouterr()
+    assert "such as 'leave.md', look like names of files" in said.err and "task 'clicks.v2'" in said.out
 
 
 @pytest.mark.parametrize(

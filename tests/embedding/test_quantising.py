@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from searchkit.embedding import quantising
-from searchkit.embedding.embedder import open_embedder
+from searchkit.embedding.embedder import LocalEmbedder, open_embedder
 from searchkit.embedding.int8_weights import SCALE, packed, read_packed
 from searchkit.embedding.opening import open_in_torch
 from searchkit.embedding.quantising import quantise_model, write_int8_weights
@@ -97,13 +97,83 @@ def test_a_torch_without_dynamic_quantisation_and_a_network_without_a_graph_are_
     assert "has no quantize_dynamic any more" in forms["int8 linears"].refused
     assert "silu" in forms["int8 graph"].refused
     assert forms["int8 weights"].refused == "" and forms["int8 weights"].ratio > 1.3
+    none = forms["int8 graph"]
+    assert {none.size, none.ratio, none.texts_per_second, none.min_cosine, none.mean_cosine} == {None}
+
+
+def test_forms_are_timed_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A machine that grows busy meanwhile slows all of them, not the last one."""
+    asked = []
+    rows = LocalEmbedder.rows
+
+    def noted(self, tokens):
+        asked.append(id(self))
+        return rows(self, tokens)
+
+    monkeypatch.setattr(LocalEmbedder, "rows", noted)
+    assert len(quantise_model(GOLDEN / "bert-mean", tmp_path / "small")) == 4
+    assert len(set(asked[:4])) == 4 and asked == asked[:4] * quantising.ROUNDS
 
 
 def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path):
-    """Nor is anything left of a run that failed under its name."""
+    """Nor one that is a user's own beside it, however it is called."""
     (tmp_path / "small").mkdir()
     with pytest.raises(UsageError, match="is there already"):
         quantise_model(GOLDEN / "bert-mean", tmp_path / "small")
+    own = tmp_path / "other.part" / "thesis.txt"
+    own.parent.mkdir()
+    own.write_text("years of work")
+    written("bert-mean", tmp_path / "other")
+    assert own.read_text() == "years of work"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["other", "other.part", "small"]
+
+
+def test_nothing_is_left_of_a_run_that_failed(tmp_path: Path):
+    """Neither under its name, so that the same command can be given again, nor beside it."""
+
+    def failing(embedder: object) -> dict[str, float]:
+        assert not (tmp_path / "small").exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quantise_model(GOLDEN / "bert-mean", tmp_path / "small", failing)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path):
+    """Here a file stands where its parent should be."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"file.x cannot be made"):
+        quantise_model(GOLDEN / "bert-mean", tmp_path / "file" / "x")
+
+
+def test_what_is_in_8_bits_is_not_rounded_again(tmp_path: Path):
+    """Its figures would be told of a float32 that is none."""
+    small = written("bert-mean", tmp_path / "small")
+    with pytest.raises(UsageError, match="is in 8 bits already"):
+        quantise_model(small, tmp_path / "smaller")
+    assert [one.name for one in tmp_path.iterdir()] == ["small"]
+
+
+def test_only_what_searchkit_reads_is_handed_on(tmp_path: Path):
+    """With card, licence, recipe and log; not what else a user keeps there."""
+    model = Path(shutil.copytree(GOLDEN / "instructor-gated", tmp_path / "model"))
+    kept = ("README.md", "LICENSE", "training/recipe.toml", "training/log.jsonl")
+    for name in (*kept, "secrets.json", "notes.txt", "training/rows.jsonl", "eval/results.json"):
+        (model / name).parent.mkdir(exist_ok=True)
+        (model / name).write_text("---\nlicense: mit\n---\n# Mine\n")
+    plan, _, runtime = open_in_torch(model, device="cpu")
+    write_int8_weights(plan, runtime, tmp_path / "small")
+    before, after = (
+        {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
+        for folder in (model, tmp_path / "small")
+    )
+    assert after - before <= {INT8_WEIGHTS, "config_sentence_transformers.json"} and set(kept) <= after
+    left = {"secrets.json", "notes.txt", "training/rows.jsonl", "eval/results.json"}
+    assert before - after == left | {"pytorch_model.bin", "embeddings.npy"}
+    card = (tmp_path / "small" / "README.md").read_text()
+    assert card.startswith("---\nlicense: mit\n---\nOnly searchkit opens this folder: its weights")
+    assert card.endswith("# Mine\n")
 
 
 def test_damaged_files_are_refused(tmp_path: Path):

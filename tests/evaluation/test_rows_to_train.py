@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from searchkit.collection.library import Library
 from searchkit.errors import DataInvalid, UsageError
 from searchkit.evaluation.rows_to_train import (
     Making,
+    like_file_names,
     rows_of_answers,
     rows_of_clicks,
     rows_of_collection,
@@ -105,6 +107,42 @@ def test_clicks_on_texts(tmp_path: Path):
     assert (texts(second.positives), texts(second.negatives)) == ("caps", "boots")
 
 
+def test_texts_are_one_whatever_their_blanks_and_queries_whatever_their_capitals(tmp_path: Path):
+    """What was clicked does not come back as a negative because a log breaks its lines elsewhere."""
+    file = jsonl(
+        tmp_path,
+        {"query": "Old shoes", "clicked": "red\n boots", "shown": ["red boots", "hats"]},
+        {"query": " old  SHOES", "clicked": "laces"},
+    )
+    (one,) = rows_of_clicks(file, MAKING)
+    assert one.query[1] == "Old shoes"
+    assert (texts(one.positives), texts(one.negatives)) == ("red\n boots | laces", "hats")
+    (faq,) = rows_of_answers(
+        jsonl(tmp_path, {"question": "Where?", "answer": "here"}, {"question": "where? ", "answer": "here "}),
+        MAKING,
+    )
+    assert (faq.query[1], texts(faq.positives)) == ("Where?", "here")
+
+
+def test_names_of_files_are_told_from_texts(tmp_path: Path):
+    """Who forgets the collection would train on names."""
+    asked = [
+        {"query": f"q{n}", "clicked": one} for n, one in enumerate(("hr/leave.md", "see leave.md", "3.5"))
+    ]
+    assert like_file_names(rows_of_clicks(jsonl(tmp_path, *asked), MAKING)) == ["hr/leave.md"]
+
+
+def test_questions_of_one_split(library: Library, tmp_path: Path):
+    """The others are kept back, to judge the model that was trained."""
+    file = jsonl(
+        tmp_path,
+        {"question": "order a laptop", "documents": ["laptop.md"], "split": "train"},
+        {"question": "order a phone", "documents": ["phone.md"], "split": "test"},
+    )
+    made = rows_of_collection(library, None, file, replace(MAKING, split="train"), clicked=False)
+    assert [one.query[1] for one in made] == ["order a laptop"]
+
+
 def test_answers(tmp_path: Path):
     """A question that has two answers is one row."""
     file = write(tmp_path / "faq.csv", "question,answer\nwhere,here\nwhen,now\nwhere,there\n")
@@ -119,6 +157,8 @@ def test_answers(tmp_path: Path):
         (rows_of_answers, "", "holds no rows"),
         (rows_of_answers, '{"question": "a"}', "line 1: there is no 'answer'"),
         (rows_of_clicks, '{"query": "a", "clicked": []}', "line 1: 'clicked' is"),
+        (rows_of_clicks, '{"query": "a", "clicked": 1}', "line 1: 'clicked' is 1, whether something was"),
+        (rows_of_clicks, '{"query": "a", "clicked": "True"}', "line 1: 'clicked' is 'True', whether"),
         (rows_of_clicks, '{"query": "a", "clicked": "[1"}', "begins as a JSON list and is none"),
     ],
 )

@@ -60,6 +60,9 @@ def test_a_list_is_read_in_parts_wherever_they_are_cut(
         ({"task_name": True}, "no task_name"),
         ({"group": ["a"]}, "group is ['a'], expected a text or a whole number"),
         ({"groups": "a"}, "unknown key 'groups' (did you mean: group"),
+        ({"pos": ["", "half of it \ud83d"]}, r"pos has half of a character, \ud83d"),
+        ({"query": ["\udc00: ", "text"]}, r"query has half of a character, \udc00"),
+        ({"task_name": "\ud83d"}, "task_name has half of a character"),
     ],
 )
 def test_a_row_of_another_form_is_refused_by_file_and_line(tmp_path: Path, change: dict[str, Any], said: str):
@@ -80,6 +83,7 @@ def test_a_row_without_its_parts_is_refused(tmp_path: Path):
         ('"text"', ":1: a str, expected an object"),
         ("{}", "no query and no pos"),
         ('{"query": ["", "a"], "pos": ["", "b"], "negative": ["", "c"], "task": 1}', "'negative' (did you"),
+        ('{"query": ["", "a"], "pos": ["", "b"], "hard_neg": ["", "c"], "task": 1}', "'hard_neg' (did you"),
         ('{"query": ["", "a"', ":1: no JSON"),
     ):
         file.write_text(text, encoding="utf-8")
@@ -88,9 +92,13 @@ def test_a_row_without_its_parts_is_refused(tmp_path: Path):
         assert said in raised.value.message
 
 
-@pytest.mark.parametrize("text", ["[", '[{"query": ["", "a', "[{}", "[{} {}]", "[{}, ", "[{},]"])
+@pytest.mark.parametrize(
+    "text",
+    ["[", '[{"query": ["", "a', "[{}", "[{} {}]", "[{}, ", "[{},]", "[{}]\n[{}]", "[{}]\n{}", "[{}] x",
+     '[{"task_id": ' + "7" * 5000 + "}]"],
+)  # fmt: skip
 def test_a_list_that_is_cut_off_or_torn_is_refused(tmp_path: Path, text: str):
-    """Also where its rows so far are right."""
+    """Also where its rows so far are right, or more follows than one list."""
     whole = json.dumps(row(0))
     file = tmp_path / "rows.json"
     file.write_text(text.replace("{}", whole), encoding="utf-8")
@@ -99,14 +107,16 @@ def test_a_list_that_is_cut_off_or_torn_is_refused(tmp_path: Path, text: str):
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path):
-    """A .gz that is cut off, bytes that are no UTF-8, a file without rows."""
+    """A .gz that is cut off or torn, bytes that are no UTF-8, a file without rows."""
     whole = gzip.compress("\n".join(map(json.dumps, ROWS)).encode())
     for name, content, said in (
         ("a.jsonl.gz", whole[: len(whole) // 2], "cannot be read"),
         ("b.jsonl.gz", b"no gzip", "cannot be read"),
+        ("t.jsonl.gz", whole[:40] + b"\xff" * 40 + whole[80:], "cannot be read"),
         ("c.jsonl", b'{"query": ["", "\xff"]}', "cannot be read"),
         ("d.jsonl", b"\n\n", "no rows in"),
         ("e.json", b"[]", "no rows in"),
+        ("f.json", b"[]\n[{}]", "after the list: no JSON: the list has ended"),
     ):
         file = tmp_path / name
         file.write_bytes(content)
@@ -124,7 +134,7 @@ def test_several_positives_and_negatives_and_no_instruction(tmp_path: Path):
         "neg": [["", "d"], ["", "e"]],
         "task_id": 7,
     }
-    bare = {"query": ["", "a"], "pos": ["", "b"], "neg": None, "task": "7"}
+    bare = {"query": ["", "a"], "pos": ["", "b"], "neg": None, "task_name": None, "task": "7"}
     file.write_text(f"{json.dumps(said)}\n{json.dumps(bare)}\n", encoding="utf-8")
     first, second = read_examples([file])["7"]
     assert first.positives == (("", "b"), ("x", "c")) and first.negatives == (("", "d"), ("", "e"))

@@ -19,7 +19,11 @@ from searchkit.training.trainer import train
 from tests.training.conftest import ASK, GOLDEN
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-TEXTS = ["where is the clock?", "a", "the keeper counts bees, and the rain begins " * 20]
+TEXTS = [
+    "where is the clock?", "a", "the keeper counts bees, and the rain begins " * 20,
+    "wo ist die Uhr in Köln?", "\uff46\uff55\uff4c\uff4c \uff57\uff49\uff44\uff45 \ufb01ne", "東京の時計",
+    "\nthe clock\u00a0of house 2…",
+]  # fmt: skip
 READ = """
 import json, sys
 import numpy as np
@@ -40,7 +44,10 @@ np.savez(sys.argv[2], **made)
 def test_sentence_transformers_reads_the_folder_with_equal_vectors(
     recipe: Callable[..., TrainingRecipe], tmp_path: Path
 ):
-    """With an Instruction as prompt and without; BERT's layout and INSTRUCTOR's, with its Dense layer."""
+    """With an Instruction as prompt and without; BERT's layout and INSTRUCTOR's, with its Dense layer.
+
+    The latter's tokenizer is of no class of its own; of T5's own class see the model card.
+    """
     trained = [
         train(recipe(out=name, model=str(GOLDEN / name), steps=2)).model
         for name in ("bert-mean", "instructor-gated")
@@ -63,6 +70,7 @@ def test_the_folder_says_what_it_was_made_of(recipe: Callable[..., TrainingRecip
     asked = recipe(steps=2, card={"licence": "mit", "sources": {"things": "a shed, CC0"}})
     made = train(asked).model
     card = (made / "README.md").read_text(encoding="utf-8")
+    assert "equal vectors, except" in card
     turns = read_log(made.parent / "log.jsonl")[0]["turns"]["things"]
     assert (
         f"| things | 40 | {turns} | a shed, CC0 |" in card

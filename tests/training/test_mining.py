@@ -13,7 +13,7 @@ import pytest
 from searchkit.arrays import Float32Matrix
 from searchkit.training import mining
 from searchkit.training.examples import Example, Pair, read_examples
-from searchkit.training.mining import Mining, mine_task, write_rows
+from searchkit.training.mining import Mining, highest, mine_task, without_instructions, write_rows
 from searchkit.vector_index import choose
 
 # Angles on a circle, in degrees: a cosine is that of their difference.
@@ -87,6 +87,48 @@ def test_negatives_that_a_row_has_are_replaced_or_kept():
     assert negatives(mine_task(rows, embed, Mining(count=1))[0][0]) == ["near"]
     assert negatives(mine_task(rows, embed, Mining(count=1, keep=True))[0][0]) == ["far"]
     assert negatives(mine_task(rows, embed, Mining(count=2, keep=True))[0][0]) == ["far", "near"]
+
+
+def test_a_row_for_which_nothing_is_found_keeps_what_it_has():
+    """Somebody said that it is wrong; 'without' counts only rows that have none."""
+    rows = [row("q", "right", negatives=["far"]), row("other q", "near")]
+    made, found = mine_task(rows, embed, Mining(below=0.0))
+    assert [negatives(one) for one in made] == [["far"], []]
+    assert (found.negatives, found.without, found.as_they_were) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("positive", "below", "limit"), [(0.8, 0.75, 0.6), (0.8, 1, 0.8), (0, 0.75, 0), (-0.8, 0.75, -1)]
+)
+def test_a_negative_scores_less_than_the_positive(positive: float, below: float, limit: float):
+    """Below zero, too, where a share of the positive's score is more than it."""
+    assert highest(positive, below) == pytest.approx(limit)
+
+
+def test_a_positive_below_zero_has_no_negatives_above_it():
+    """'right' is at 120 degrees, 'less' at 125, 'far' at 170."""
+    angles = {"q": 0, "right": 120, "less": 125, "far": 170, "other q": 300}
+
+    def turned(pairs: Sequence[Pair]) -> Float32Matrix:
+        at = np.radians([angles[text] for _, text in pairs])
+        return np.stack([np.cos(at), np.sin(at)], axis=1).astype(np.float32)
+
+    rows = [row("q", "right"), row("other q", "less", "far")]
+    made, found = mine_task(rows, turned, Mining(below=0.8))
+    assert negatives(made[0]) == ["far"] and found.too_near >= 1
+
+
+def test_a_model_that_pools_the_instruction_reads_texts_alone():
+    """Else what all of them share brings all of them nearer to each other."""
+    asked = []
+
+    def seen(pairs: Sequence[Pair]) -> Float32Matrix:
+        asked.extend(pairs)
+        return embed(pairs)
+
+    made, _ = mine_task(ROWS, without_instructions(seen), Mining())
+    assert asked and {instruction for instruction, _ in asked} == {""}
+    assert made[0].query == ("Ask: ", "q") and made[0].negatives[0] == ("Tell: ", "near")
 
 
 def test_many_texts_are_searched_by_a_snapshot(monkeypatch: pytest.MonkeyPatch):

@@ -269,7 +269,7 @@ def test_windows_larger_than_the_model_s_are_told(recipe: Recipe):
     with listening(said.append):
         done = train(recipe(steps=2, document_tokens=4000))
     window = student.Student(recipe()).plan.window
-        assert said == [f"Note: document_tokens is 4000, but the model reads no more than {window} tokens"]
+    assert said == [f"Note: document_tokens is 4000, but the model reads no more than {window} tokens"]
     assert f"trained with 40 for queries, {window} for documents" in (done.model / "README.md").read_text()
 
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import torch
 
-from searchkit.training import durable, trainer
+from searchkit import durable
+from searchkit.training import trainer
 from searchkit.training.recipe import load_recipe
 from searchkit.training.runlog import RunLog, read_log
 from searchkit.training.settings import TrainingRecipe

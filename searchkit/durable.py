@@ -20,9 +20,11 @@ def write_durably(final: Path, content: bytes) -> None:
 
 def publish_folder(part: Path, final: Path, set_aside: Callable[[Path], None]) -> None:
     """Give a whole folder its name; `set_aside` deals with one that has it already."""
-    for file in part.rglob("*"):
-        if file.is_file():
-            with file.open("rb+") as stream:  # Windows flushes only what is open for writing
+    for path in (*part.rglob("*"), part):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            with path.open("rb+") as stream:  # Windows flushes only what is open for writing
                 os.fsync(stream.fileno())
     if final.exists():
         set_aside(final)
