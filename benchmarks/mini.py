@@ -163,7 +163,6 @@ def following(data: Path, models: Mapping[str, Embedder]) -> dict[str, Any]:
 def followed(ways: TwoWays, embedder: Embedder) -> dict[str, Any]:
     """One set: {labelling: {Instruction's labelling or 'none': v-measure}}, own - other, own - none."""
     labelled = LabelledSet(
-        name="two ways",
         texts=tuple(row["text"] for row in ways.rows),
         labels={one: tuple(row[one] for row in ways.rows) for one in ways.instructions},
     )
