@@ -59,6 +59,8 @@ bench: $(VENV)/.installed-dev  ## Run every script of benchmarks/
 mini: $(VENV)/.installed-dev  ## Train searchkit-mini into build/mini (SEARCHKIT_SHARED=...; takes hours)
 	$(BIN)/python -m benchmarks._mini_rows build/mini
 	$(BIN)/searchkit train build/mini/mini.toml
+	rm -rf build/mini/searchkit-mini
+	$(BIN)/searchkit models quantise build/mini/run/model build/mini/searchkit-mini --over all-MiniLM-L6-v2
 
 clean:  ## Remove the environment, caches, builds and the demo's Library; other Libraries stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(DEMO_LIBRARY)

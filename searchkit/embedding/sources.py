@@ -17,7 +17,6 @@ from searchkit.errors import ModelError, ModelNotFound, UsageError, near_names
 from searchkit.settings import BASE_MODEL, DEFAULT_MODEL, expanded
 
 BASE_ALIASES = (BASE_MODEL, f"sentence-transformers/{BASE_MODEL}")
-EMBEDDED = (DEFAULT_MODEL, *BASE_ALIASES)
 
 HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 DESCRIPTIONS = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -66,9 +65,7 @@ def find_model(
             f"model '{name}' is a file; expected a folder with config.json, weights and tokenizer",
             remedy=f"name its folder: {folder.parent}",
         )
-    if isinstance(model, str) and name in EMBEDDED and not revision:
-        if name == DEFAULT_MODEL:
-            return ModelSource(model=name, folder=_shipped(name), names=(name,))
+    if isinstance(model, str) and name in BASE_ALIASES and not revision:
         return ModelSource(model=name, folder=_embedded_base(), names=(BASE_ALIASES[1],))
     hub_id = name if "/" in name else f"sentence-transformers/{name}"
     if isinstance(model, Path) or not HUB_ID.fullmatch(hub_id):
@@ -93,17 +90,6 @@ def _is_folder(folder: Path) -> bool:
     except OSError:  # a name that is too long for this system is the name of no folder
         return False
     return True
-
-
-def _shipped(name: str) -> Path:
-    """The folder of a model that searchkit itself brings."""
-    folder = Path(str(resources.files("searchkit"))) / "models" / name
-    if not (folder / CONFIG).is_file():
-        raise ModelNotFound(
-            f"the embedded model '{name}' is not installed: {folder} has no {CONFIG}",
-            remedy="install searchkit again: pip install --force-reinstall --no-deps searchkit",
-        )
-    return folder
 
 
 def _embedded_base() -> Path:
