@@ -78,7 +78,8 @@ def data_command(
     if faq is not None and collection is not None:
         raise UsageError("--faq has its answers in the file", remedy="leave out -c, or give --questions")
     if faq is not None:
-        _refuse_given("--faq, which has no negatives", "split", "negatives", "below")
+        _refuse_given("--faq", "split")
+        _refuse_given("--faq, which has no negatives", "negatives", "below")
     elif clicks is not None:
         _refuse_given("--clicks", "split")
         if collection is None:
@@ -104,7 +105,7 @@ def data_command(
         made = rows_to_train.rows_of_clicks(given[0], making)
         if names := rows_to_train.like_file_names(made):
             click.echo(
-                f"warning: of what was clicked, {output.counted(len(names), 'text')}, such as "
+                f"Note: of what was clicked, {output.counted(len(names), 'text')}, such as "
                 f"{output.clean(names[0])!r}, look like names of files: what is in the files is not trained "
                 "on, unless -c names their collection",
                 err=True,

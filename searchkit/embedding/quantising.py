@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,7 @@ from searchkit.embedding.tokens import Tokens
 from searchkit.embedding.torch_runtime import TorchRuntime
 from searchkit.embedding.weights import Base, dense_weights, network_weights, weights_sha256
 from searchkit.errors import UsageError
+from searchkit.settings import expanded
 
 CONFIG_OF_PROMPTS = "config_sentence_transformers.json"
 CARD = "README.md"
@@ -88,27 +89,15 @@ def quantise_model(
                 f"'{model}' is in 8 bits already: it would be rounded twice",
                 remedy="name the model that it was made of",
             )
-        if over is None:
-            _fill(part, plan, _in_8_bits(runtime), "its weights are kept in 8 bits")
-        else:
-            _fill(part, plan, _over(plan, runtime, over), f"it holds what differs from `{over}`, in 8 bits")
+        _fill(part, plan, runtime, over)
         # Before it has its name: who ends this early may give the same command again.
         return _compared(model, plan, tokens, runtime, part, judge)
 
 
-def write_int8_weights(plan: Plan, runtime: TorchRuntime, out: Path) -> None:
-    """Write the model's folder with the network's weights in 8 bits; complete or not at all."""
+def write_quantised(plan: Plan, runtime: TorchRuntime, out: Path, over: str | None = None) -> None:
+    """Write the folder of `quantise_model`, and compare nothing; complete or not at all. Its errors, too."""
     with _to_be(out) as part:
-        _fill(part, plan, _in_8_bits(runtime), "its weights are kept in 8 bits")
-
-
-def write_differences(plan: Plan, runtime: TorchRuntime, over: str, out: Path) -> None:
-    """Write the model's folder with what the network's weights differ by from those of a base, in 8 bits.
-
-    Raises: UsageError: the base is another network. ModelError, ModelNotFound: it cannot be opened.
-    """
-    with _to_be(out) as part:
-        _fill(part, plan, _over(plan, runtime, over), f"it holds what differs from `{over}`, in 8 bits")
+        _fill(part, plan, runtime, over)
 
 
 @contextmanager
@@ -162,8 +151,9 @@ def _over(plan: Plan, runtime: TorchRuntime, over: str) -> dict[str, bytes]:
             f"'{plan.checkpoint.source.model}' was not trained from '{over}': {error}",
             remedy="name its base, or leave out --over",
         ) from error
+    folder = expanded(over)
     said = Base(
-        base=over,
+        base=str(folder.resolve()) if folder.is_dir() else over,  # wherever it is opened from
         base_sha256=weights_sha256(base_plan.checkpoint),
         float32_bytes=sum(_sizes(runtime.network)),
     )
@@ -177,11 +167,13 @@ def _built(runtime: TorchRuntime) -> dict[str, Any]:
     return {key: value for key, value in config.to_dict().items() if key not in NOISE}
 
 
-def _fill(part: Path, plan: Plan, files: Mapping[str, bytes], what: str) -> None:
-    """Write a model's folder with these files for its network's weights.
-
-    what: why nobody else opens it, for the model card.
-    """
+def _fill(part: Path, plan: Plan, runtime: TorchRuntime, over: str | None) -> None:
+    """Write a model's folder with its network's weights in 8 bits, or what they differ by from another's."""
+    if over is None:
+        files, why = _in_8_bits(runtime), "its weights are kept in 8 bits"
+    else:
+        name = expanded(over).name if expanded(over).is_dir() else over
+        files, why = _over(plan, runtime, over), f"it holds what differs from `{name}`, in 8 bits"
     source, network = plan.checkpoint.source.folder, plan.checkpoint.network
     for file in _read_beside_weights(source, network):
         if file.is_file():
@@ -200,7 +192,7 @@ def _fill(part: Path, plan: Plan, files: Mapping[str, bytes], what: str) -> None
     place.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (place / name).write_bytes(content)  # safetensors' own save_file lets only its owner read
-    _say_who_opens(part / CARD, what)
+    _say_who_opens(part / CARD, why)
 
 
 def _read_beside_weights(source: Path, network: Path) -> Iterator[Path]:
@@ -301,16 +293,16 @@ def _dynamic(exact: LocalEmbedder, runtime: TorchRuntime, tokens: Tokens, weight
     quantise: Any = getattr(getattr(torch.ao, "quantization", None), "quantize_dynamic", None)
     if quantise is None:
         return _Opened(name=name, refused=f"torch {torch.__version__} has no quantize_dynamic any more")
-    changed = copy.copy(runtime)
+    dynamic = copy.copy(runtime)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch means to give it up
         try:
-            changed.network = quantise(runtime.network, {nn.Linear}, dtype=torch.qint8)
+            dynamic.network = quantise(runtime.network, {nn.Linear}, dtype=torch.qint8)
         except (RuntimeError, NotImplementedError) as error:  # no engine for this processor
             return _Opened(name=name, refused=str(error).splitlines()[0])
     linears = sum(one.weight.numel() for one in runtime.network.modules() if isinstance(one, nn.Linear))
     embedder = LocalEmbedder(
-        model=exact.model, family=exact.family, tokens=tokens, runtime=changed, notices=(), fingerprint={}
+        model=exact.model, family=exact.family, tokens=tokens, runtime=dynamic, notices=(), fingerprint={}
     )
     return _Opened(name=name, size=weights - 3 * linears, embedder=embedder)
 

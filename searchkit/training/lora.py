@@ -33,7 +33,7 @@ def add_adapters(network: nn.Module, settings: LoraSettings) -> None:
         )
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type,unused-ignore]  # peft says int, and only divides it
         lora_dropout=settings.dropout,
         target_modules=sorted(settings.targets or linears),
         # peft warns where there is nothing to exclude, as in a T5.

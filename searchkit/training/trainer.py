@@ -264,9 +264,7 @@ class _Training:
         draw_curve(self.log.lines, self.run / "curve.png")
         publish_folder(part, self.run / MODEL, shutil.rmtree)
         if best == 0:
-            tell(
-                "No evaluation was better than that before the first step: the result is the base, untrained."
-            )
+            tell("Note: no evaluation was better than that before step 1: the result is the base, untrained.")
         return Trained(
             model=self.run / MODEL,
             steps=self.progress.step,

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from searchkit.embedding.embedder import open_embedder
 from searchkit.embedding.opening import open_in_torch
-from searchkit.embedding.quantising import quantise_model, write_differences
+from searchkit.embedding.quantising import quantise_model, write_quantised
 from searchkit.embedding.snapshots import DIFFERENCES
 from searchkit.errors import ModelError, ModelNotFound, UsageError
 from tests.embedding.conftest import GOLDEN
@@ -35,7 +35,7 @@ def trained(base: Path, folder: Path) -> Path:
 
 def over(base: Path, model: Path, out: Path) -> Path:
     plan, _, runtime = open_in_torch(model, device="cpu")
-    write_differences(plan, runtime, str(base), out)
+    write_quantised(plan, runtime, out, str(base))
     return out
 
 
@@ -93,6 +93,20 @@ def test_a_base_that_changed_is_not_added_to(base: Path, small: Path):
     save_file(weights | {name: weights[name] + 0.01}, base / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match=r"is to be added to .* with the weights .*, found are"):
         open_embedder(small, runtime="torch")
+
+
+def test_a_base_named_from_here_is_found_from_elsewhere(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The file names its whole path; the card, which is handed on, its folder alone."""
+    model = trained(base, tmp_path / "trained")
+    (model / "README.md").write_text("# A model\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    over(Path("base"), model, Path("small"))
+    monkeypatch.chdir("/")
+    assert open_embedder(tmp_path / "small", runtime="torch").dim
+    card = (tmp_path / "small" / "README.md").read_text(encoding="utf-8")
+    assert "differs from `base`" in card and str(tmp_path) not in card
 
 
 def test_a_base_that_is_gone_is_named(base: Path, small: Path):

@@ -17,7 +17,7 @@ from searchkit.embedding import quantising
 from searchkit.embedding.embedder import LocalEmbedder, open_embedder
 from searchkit.embedding.int8_weights import SCALE, packed, read_packed
 from searchkit.embedding.opening import open_in_torch
-from searchkit.embedding.quantising import quantise_model, write_int8_weights
+from searchkit.embedding.quantising import quantise_model, write_quantised
 from searchkit.embedding.snapshots import INT8_WEIGHTS
 from searchkit.errors import ModelError, UsageError
 from tests.embedding.conftest import GOLDEN
@@ -28,7 +28,7 @@ TEXTS = ["where is the clock?", "a", "the keeper counts bees, and the rain begin
 
 def written(model: str, folder: Path) -> Path:
     plan, _, runtime = open_in_torch(GOLDEN / model, device="cpu")
-    write_int8_weights(plan, runtime, folder)
+    write_quantised(plan, runtime, folder)
     return folder
 
 
@@ -163,7 +163,7 @@ def test_only_what_searchkit_reads_is_handed_on(tmp_path: Path):
         (model / name).parent.mkdir(exist_ok=True)
         (model / name).write_text("---\nlicense: mit\n---\n# Mine\n")
     plan, _, runtime = open_in_torch(model, device="cpu")
-    write_int8_weights(plan, runtime, tmp_path / "small")
+    write_quantised(plan, runtime, tmp_path / "small")
     before, after = (
         {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
         for folder in (model, tmp_path / "small")
