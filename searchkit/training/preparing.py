@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from searchkit.embedding.embedder import LocalEmbedder, open_embedder
-from searchkit.embedding.hashes import file_sha256, value_sha256
-from searchkit.embedding.weights import weight_files
+from searchkit.embedding.weights import weights_sha256
 from searchkit.errors import TrainingInvalid, near_names
 from searchkit.training.batches import Schedule, capped, groups_of
 from searchkit.training.examples import Example, data_fingerprint, find_files, read_examples
@@ -58,7 +57,6 @@ def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: boo
     judging = with_rivals({task: held[task] for task in groups}, groups)
     _check_judges(judging, recipe, judged)
     objective = _objective(recipe, fitting, processes)
-    base = [file_sha256(file) for file in weight_files(student.plan.checkpoint)]
     return Prepared(
         processes=processes,
         student=student,
@@ -74,7 +72,7 @@ def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: boo
         evaluate=_evaluation(judging, groups) if judging else None,
         anchor_texts=_anchor_texts(fitting, recipe),
         data=data_fingerprint(files),
-        base=base[0] if len(base) == 1 else value_sha256(base),
+        base=weights_sha256(student.plan.checkpoint),
     )
 
 
@@ -200,7 +198,7 @@ def _check_tasks(
             raise TrainingInvalid(
                 f"the recipe names the task '{name}', but the Instruction of each of its {left_out[name]:,} "
                 "rows takes more than half of the window",
-                remedy=f"raise query_tokens and document_tokens, or say {name} = 0 under [data.weights]",
+                remedy=f"raise query_tokens and document_tokens, or {_without(name, recipe)}",
             )
     for name in (*recipe.loss.tasks, *recipe.anchor.tasks):
         if name not in examples:
@@ -217,6 +215,15 @@ def _check_tasks(
                 "tells positives from",
                 remedy=f'say name = "{IN_BATCH}" under [loss], or {task} = "{IN_BATCH}" under [loss.tasks]',
             )
+
+
+def _without(task: str, recipe: TrainingRecipe) -> str:
+    """What to change for a task that the recipe names to be left out, in words."""
+    named = {"[loss.tasks]": task in recipe.loss.tasks, "[anchor] tasks": task in recipe.anchor.tasks}
+    changes = [f"leave {task} out of {place}" for place, there in named.items() if there]
+    if task in recipe.data.weights or task in recipe.data.shares:
+        changes.append(f"say {task} = 0 under [data.weights]")
+    return " and ".join(changes)
 
 
 def _objective(
