@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from searchkit.embedding.embedder import LocalEmbedder, open_embedder
+from searchkit.embedding.opening import plan_model
 from searchkit.embedding.weights import weights_sha256
 from searchkit.errors import TrainingInvalid, near_names
 from searchkit.training.batches import Schedule, capped, groups_of
@@ -13,7 +14,7 @@ from searchkit.training.examples import Example, data_fingerprint, find_files, r
 from searchkit.training.held_out import evaluate_held_out, split, with_rivals
 from searchkit.training.objective import Embed, Objective
 from searchkit.training.processes import ALONE, Processes
-from searchkit.training.settings import IN_BATCH, PAPER, TrainingRecipe
+from searchkit.training.settings import GUIDES, IN_BATCH, PAPER, TrainingRecipe
 from searchkit.training.student import Student
 
 # An Instruction that takes more of a side's window than this leaves too little of the text.
@@ -36,6 +37,7 @@ class Prepared:
     anchor_texts: Mapping[str, Sequence[str]]  # by task
     data: str  # fingerprint of the rows' files
     base: str  # of the weights that training begins with
+    guide: str  # of a model's weights that the recipe names as guide; "" for none
 
 
 def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: bool = False) -> Prepared:
@@ -73,6 +75,7 @@ def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: boo
         anchor_texts=_anchor_texts(fitting, recipe),
         data=data_fingerprint(files),
         base=weights_sha256(student.plan.checkpoint),
+        guide=_guide_sha256(objective, recipe),
     )
 
 
@@ -239,6 +242,13 @@ def _objective(
     if recipe.anchor.weight:
         teacher = processes.shared(_frozen(recipe.base, recipe))
     return Objective(loss=recipe.loss, anchor=recipe.anchor, groups=groups, guide=guide, teacher=teacher)
+
+
+def _guide_sha256(objective: Objective, recipe: TrainingRecipe) -> str:
+    """Of a model that is only a guide; the base is known by a hash of its own."""
+    if objective.guide is None or recipe.loss.guide in GUIDES:
+        return ""
+    return weights_sha256(plan_model(recipe.beside(recipe.loss.guide)).checkpoint)
 
 
 def _frozen(model: str, recipe: TrainingRecipe) -> Embed:

@@ -77,7 +77,8 @@ def train(
     Args:
         recipe: of the training.
         evaluate: judges the model every `evaluate_every` steps, and before the first; None for the rows
-            held out, which else are only reported. The result is what it judged best.
+            held out, which else are only reported. The result is what it judged best. If it has an
+            attribute `data`, a hash of what it judges on, a run does not go on with another one.
         resume: True: there has to be a run to go on with; False: begin anew; None: whichever it is.
         show: told about the progress.
 
@@ -164,6 +165,9 @@ class _Training:
             "recipe": recipe_facts(recipe),
             "data": prepared.data,
             "base": prepared.base,
+            "guide": prepared.guide,
+            # What is judged on, where the judge tells: held-out rows are among the data.
+            "judges": str(getattr(evaluate, "data", "")),
             "steps": self.schedule.steps,
             "computing": computing_facts(
                 recipe, device=self.student.device, precision=self.student.precision
