@@ -27,7 +27,7 @@ class Judge:
 
     @cached_property
     def data(self) -> str:
-        """A hash of the files that are judged on, wherever they lie. Raises: UsageError: one cannot be read."""
+        """A hash of the files that are judged on, wherever they lie. Raises: UsageError: one is gone."""
         return value_sha256(sorted(map(fingerprint_of, self.tasks)))
 
 
