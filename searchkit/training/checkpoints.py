@@ -75,7 +75,7 @@ def strangers(folder: Path) -> list[str]:
 
 
 def _ours(folder: Path) -> list[Path]:
-    """Files that searchkit wrote. Before it marked best weights they had no metadata, and lay beside a mark."""
+    """Files that searchkit wrote. Best weights once had no metadata: beside a checkpoint they are ours."""
     older = bool(checkpoints(folder))
     return [
         file

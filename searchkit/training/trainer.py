@@ -34,13 +34,13 @@ from searchkit.training.folder import write_card, write_folder
 from searchkit.training.merging import merge_and_mix
 from searchkit.training.optimiser import make_optimiser, rate_at, set_rate
 from searchkit.training.preparing import Prepared, prepare
-from searchkit.training.processes import join, leave
+from searchkit.training.processes import Processes, join, leave
 from searchkit.training.recipe import recipe_toml, seen_from
 from searchkit.training.run_folder import KEPT, LOG, MODEL, RECIPE, last_checkpoint, lock
 from searchkit.training.runlog import RunLog, draw_curve, read_log
 from searchkit.training.settings import TrainingRecipe
 from searchkit.training.stepping import StepResult, take_step
-from searchkit.training.stopping import Stop, stopping
+from searchkit.training.stopping import Stop, ends_at_once, stopping
 from searchkit.training.student import Student
 
 if TYPE_CHECKING:
@@ -88,27 +88,36 @@ def train(
             another process trains in its folder.
         ModelError, ModelNotFound: the base cannot be loaded.
         KeyboardInterrupt: by Ctrl-C, once the step is done and kept; at once by the second.
+
+    One of several processes ends by SIGTERM at once, as torchrun ends those that one has left alone.
     """
     processes = join(recipe.device)
     recipe = replace(recipe, device=processes.device)
-    try:
-        # Once to refuse before rows are read, and once more when nobody else can begin there.
-        processes.told(lambda: last_checkpoint(recipe.run_folder, recipe.folder, resume))
-        prepared = prepare(recipe, processes, judged=evaluate is not None)
-        training = _Training(recipe, prepared, _judge_of(recipe, prepared, evaluate))
+    with ends_at_once(processes.count > 1):
         try:
-            file = processes.told(lambda: training.enter(resume))
-            if file is not None:
-                training.take_up(file)
-            else:
-                training.begin()
-            with stopping(processes.count > 1) as stop:
-                training.go(show or (lambda what, done, total: None), stop)
-            return replace(processes.told(training.finish), told_here=processes.first)
+            return _train(recipe, processes, evaluate, resume, show or (lambda what, done, total: None))
         finally:
-            training.close()
+            leave()
+
+
+def _train(
+    recipe: TrainingRecipe, processes: Processes, evaluate: Evaluate | None, resume: bool | None, show: Show
+) -> Trained:
+    # Once to refuse before rows are read, and once more when nobody else can begin there.
+    processes.told(lambda: last_checkpoint(recipe.run_folder, recipe.folder, resume))
+    prepared = prepare(recipe, processes, judged=evaluate is not None)
+    training = _Training(recipe, prepared, _judge_of(recipe, prepared, evaluate))
+    try:
+        file = processes.told(lambda: training.enter(resume))
+        if file is not None:
+            training.take_up(file)
+        else:
+            training.begin()
+        with stopping() as stop:
+            training.go(show, stop)
+        return replace(processes.told(training.finish), told_here=processes.first)
     finally:
-        leave()
+        training.close()
 
 
 def _judge_of(recipe: TrainingRecipe, prepared: Prepared, given: Evaluate | None) -> Evaluate | None:
