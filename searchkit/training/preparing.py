@@ -102,9 +102,10 @@ def _check_judges(judging: Mapping[str, Sequence[Example]], recipe: TrainingReci
 
 def _cut(student: Student, recipe: TrainingRecipe) -> Iterator[str]:
     """Which texts are cut shorter than the recipe says; the defaults are for networks that read so much."""
+    defaults = TrainingRecipe(out="")  # a class with slots does not know them
     asked = {"query_tokens": recipe.query_tokens, "document_tokens": recipe.document_tokens}
     for (name, wanted), read in zip(asked.items(), student.windows, strict=True):
-        if read < wanted != getattr(TrainingRecipe, name):
+        if read < wanted != getattr(defaults, name):
             yield f"{name} is {wanted}, but the model reads no more than {read} tokens"
 
 
