@@ -22,9 +22,13 @@ from searchkit.durable import write_durably
 from searchkit.errors import TrainingFailed
 
 KEPT = 2  # the last ones: a file system may lose what it said was written
-NAME = re.compile(r"step-(\d+)\.safetensors")
+NAME = re.compile(r"step-(\d{6,})\.safetensors")
 BEST = "best-{step:06d}.safetensors"
-BEST_NAME = re.compile(r"best-(\d+)\.safetensors")
+BEST_NAME = re.compile(r"best-(\d{6,})\.safetensors")
+MARK = "searchkit"  # key of the metadata, which says whose a file is
+# How a file of ours begins, after eight bytes of length: to be told of one that is cut off, too.
+METADATA = b'{"__metadata__":'
+BEGINS = METADATA + f'{{"{MARK}":'.encode("ascii")
 RESTART = "start over with --restart"
 
 
@@ -53,17 +57,49 @@ def write_checkpoint(
             tensors[f"{kind}/{names[weight]}"] = torch.as_tensor(value).detach().cpu().contiguous()
     folder.mkdir(parents=True, exist_ok=True)
     said = json.dumps(asdict(progress), ensure_ascii=False)
-    write_durably(folder / f"step-{progress.step:06d}.safetensors", save(tensors, {"searchkit": said}))
+    write_durably(folder / f"step-{progress.step:06d}.safetensors", save(tensors, {MARK: said}))
     for _, file in checkpoints(folder)[:-KEPT]:
         file.unlink(missing_ok=True)
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """(step, file) of those that are there, earliest first."""
+    """(step, file) of those that searchkit wrote there, earliest first; damaged ones, too."""
+    found = [(NAME.fullmatch(file.name), file) for file in _named_alike(folder) if _is_marked(file)]
+    return sorted((int(match[1]), file) for match, file in found if match)
+
+
+def strangers(folder: Path) -> list[str]:
+    """Names of files that are called like a run's, but were written by something else."""
+    ours = _ours(folder)
+    return [file.name for file in _named_alike(folder) if file not in ours]
+
+
+def _ours(folder: Path) -> list[Path]:
+    """Files that searchkit wrote. Best weights once had no metadata: beside a checkpoint they are ours."""
+    older = bool(checkpoints(folder))
+    return [
+        file
+        for file in _named_alike(folder)
+        if _is_marked(file)
+        or (older and BEST_NAME.fullmatch(file.name) and _start(file, len(METADATA)) != METADATA)
+    ]
+
+
+def _named_alike(folder: Path) -> list[Path]:
+    """Files that are called like those that a run keeps, parts of them too, in order."""
     if not folder.is_dir():
         return []
-    found = [(NAME.fullmatch(file.name), file) for file in folder.iterdir()]
-    return sorted((int(match[1]), file) for match, file in found if match)
+    names = [(file.name.removesuffix(".part"), file) for file in sorted(folder.iterdir()) if file.is_file()]
+    return [file for name, file in names if NAME.fullmatch(name) or BEST_NAME.fullmatch(name)]
+
+
+def _is_marked(file: Path) -> bool:
+    return _start(file, len(BEGINS)) == BEGINS
+
+
+def _start(file: Path, size: int) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(8 + size)[8:]
 
 
 def read_progress(file: Path) -> Progress:
@@ -74,7 +110,7 @@ def read_progress(file: Path) -> Progress:
     """
     try:
         with safe_open(file, framework="pt") as opened:
-            said = json.loads((opened.metadata() or {})["searchkit"])
+            said = json.loads((opened.metadata() or {})[MARK])
         return Progress(**said)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise TrainingFailed(
@@ -110,7 +146,7 @@ def read_checkpoint(
 def write_best(folder: Path, step: int, weights: Mapping[str, Tensor]) -> None:
     """Keep the weights of the best evaluation so far."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_durably(folder / BEST.format(step=step), save(dict(weights)))
+    write_durably(folder / BEST.format(step=step), save(dict(weights), {MARK: f"best of step {step}"}))
 
 
 def read_best(folder: Path, step: int) -> dict[str, Tensor]:
@@ -130,16 +166,12 @@ def read_best(folder: Path, step: int) -> dict[str, Tensor]:
 def sweep_best(folder: Path) -> None:
     """Delete best weights that no checkpoint names."""
     named = {read_progress(file).best_step for _, file in checkpoints(folder)}
-    for file in list(folder.iterdir()):
+    for file in _ours(folder):
         if (match := BEST_NAME.fullmatch(file.name)) and int(match[1]) not in named:
             file.unlink(missing_ok=True)
 
 
 def clear(folder: Path) -> None:
     """Delete what a run kept, and nothing that lies beside it."""
-    if not folder.is_dir():
-        return
-    for file in sorted(folder.iterdir()):
-        name = file.name.removesuffix(".part")
-        if NAME.fullmatch(name) or BEST_NAME.fullmatch(name):
-            file.unlink(missing_ok=True)
+    for file in _ours(folder):
+        file.unlink(missing_ok=True)

@@ -94,14 +94,14 @@ def _rows(file: Path) -> Iterator[tuple[str, Any]]:
     opened = gzip.open if file.suffix == ".gz" else open
     try:
         with opened(file, "rt", encoding="utf-8") as stream:
-            first = stream.read(1)
+            first, number = stream.read(1), 1
             while first.isspace() or first == "\ufeff":
+                number += first == "\n"
                 first = stream.read(1)
             if first == "[":
                 yield from _listed(file, stream)
                 return
             line = first + stream.readline()
-            number = 1
             while line:
                 if line.strip():
                     yield f"{file}:{number}", _parsed(line, f"{file}:{number}")

@@ -13,6 +13,7 @@ from searchkit.training.settings import TrainingRecipe
 # What does not change what is learned: a run may go on under other values of these. Where the size of chunks
 # does, it is among the facts of computing.
 INDIFFERENT = ("out", "checkpoint_every", "device", "chunk_tokens", "folder", "card")
+LATER = ("guide", "judges")  # facts that older checkpoints lack
 
 
 def recipe_facts(recipe: TrainingRecipe) -> dict[str, Any]:
@@ -39,9 +40,11 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Where a training is another one than that of a checkpoint, in words.
 
     What the checkpoint does not know, being of an older searchkit or another device, is as it is now, or as a
-    recipe has it by default. Where files lie is no difference: rows and base are compared by content.
+    recipe has it by default. Where files lie is no difference: rows, models and judged sets are compared by
+    content.
     """
-    before = filled(before, {"recipe": recipe_facts(TrainingRecipe(out=""))})
+    known = {"recipe": recipe_facts(TrainingRecipe(out=""))}
+    before = filled(before, {**known, **{name: now[name] for name in LATER}})
     computed = before.get("computing", {})
     now = {**now, "recipe": dict(now["recipe"])}
     if "precision" in computed:  # the one found decides, not how the recipe comes to it

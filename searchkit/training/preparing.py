@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from searchkit.embedding.embedder import LocalEmbedder, open_embedder
-from searchkit.embedding.hashes import file_sha256, value_sha256
-from searchkit.embedding.weights import weight_files
+from searchkit.embedding.opening import plan_model
+from searchkit.embedding.weights import weights_sha256
 from searchkit.errors import TrainingInvalid, near_names
 from searchkit.training.batches import Schedule, capped, groups_of
 from searchkit.training.examples import Example, data_fingerprint, find_files, read_examples
 from searchkit.training.held_out import evaluate_held_out, split, with_rivals
 from searchkit.training.objective import Embed, Objective
 from searchkit.training.processes import ALONE, Processes
-from searchkit.training.settings import IN_BATCH, PAPER, TrainingRecipe
+from searchkit.training.settings import GUIDES, IN_BATCH, PAPER, TrainingRecipe
 from searchkit.training.student import Student
 
 # An Instruction that takes more of a side's window than this leaves too little of the text.
@@ -37,6 +37,7 @@ class Prepared:
     anchor_texts: Mapping[str, Sequence[str]]  # by task
     data: str  # fingerprint of the rows' files
     base: str  # of the weights that training begins with
+    guide: str  # of a model's weights that the recipe names as guide; "" for none
 
 
 def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: bool = False) -> Prepared:
@@ -58,7 +59,6 @@ def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: boo
     judging = with_rivals({task: held[task] for task in groups}, groups)
     _check_judges(judging, recipe, judged)
     objective = _objective(recipe, fitting, processes)
-    base = [file_sha256(file) for file in weight_files(student.plan.checkpoint)]
     return Prepared(
         processes=processes,
         student=student,
@@ -74,7 +74,8 @@ def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: boo
         evaluate=_evaluation(judging, groups) if judging else None,
         anchor_texts=_anchor_texts(fitting, recipe),
         data=data_fingerprint(files),
-        base=base[0] if len(base) == 1 else value_sha256(base),
+        base=weights_sha256(student.plan.checkpoint),
+        guide=_guide_sha256(objective, recipe),
     )
 
 
@@ -101,9 +102,10 @@ def _check_judges(judging: Mapping[str, Sequence[Example]], recipe: TrainingReci
 
 def _cut(student: Student, recipe: TrainingRecipe) -> Iterator[str]:
     """Which texts are cut shorter than the recipe says; the defaults are for networks that read so much."""
+    defaults = TrainingRecipe(out="")  # a class with slots does not know them
     asked = {"query_tokens": recipe.query_tokens, "document_tokens": recipe.document_tokens}
     for (name, wanted), read in zip(asked.items(), student.windows, strict=True):
-        if read < wanted != getattr(TrainingRecipe, name):
+        if read < wanted != getattr(defaults, name):
             yield f"{name} is {wanted}, but the model reads no more than {read} tokens"
 
 
@@ -200,7 +202,7 @@ def _check_tasks(
             raise TrainingInvalid(
                 f"the recipe names the task '{name}', but the Instruction of each of its {left_out[name]:,} "
                 "rows takes more than half of the window",
-                remedy=f"raise query_tokens and document_tokens, or say {name} = 0 under [data.weights]",
+                remedy=f"raise query_tokens and document_tokens, or {_without(name, recipe)}",
             )
     for name in (*recipe.loss.tasks, *recipe.anchor.tasks):
         if name not in examples:
@@ -219,6 +221,15 @@ def _check_tasks(
             )
 
 
+def _without(task: str, recipe: TrainingRecipe) -> str:
+    """What to change for a task that the recipe names to be left out, in words."""
+    named = {"[loss.tasks]": task in recipe.loss.tasks, "[anchor] tasks": task in recipe.anchor.tasks}
+    changes = [f"leave {task} out of {place}" for place, there in named.items() if there]
+    if task in recipe.data.weights or task in recipe.data.shares:
+        changes.append(f"say {task} = 0 under [data.weights]")
+    return " and ".join(changes)
+
+
 def _objective(
     recipe: TrainingRecipe, examples: Mapping[str, Sequence[Example]], processes: Processes
 ) -> Objective:
@@ -232,6 +243,13 @@ def _objective(
     if recipe.anchor.weight:
         teacher = processes.shared(_frozen(recipe.base, recipe))
     return Objective(loss=recipe.loss, anchor=recipe.anchor, groups=groups, guide=guide, teacher=teacher)
+
+
+def _guide_sha256(objective: Objective, recipe: TrainingRecipe) -> str:
+    """Of a model that is only a guide; the base is known by a hash of its own."""
+    if objective.guide is None or recipe.loss.guide in GUIDES:
+        return ""
+    return weights_sha256(plan_model(recipe.beside(recipe.loss.guide)).checkpoint)
 
 
 def _frozen(model: str, recipe: TrainingRecipe) -> Embed:

@@ -1,4 +1,4 @@
-"""Reading a training recipe: TOML to settings, with every mistake named. Knows no model and no rows."""
+"""Reading a training recipe: TOML to settings, with every mistake named. Opens no model and no rows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_type_hints
 
+from searchkit.embedding.families import families
 from searchkit.errors import TrainingInvalid, near_names
-from searchkit.settings import expanded
+from searchkit.settings import BASE_MODEL, expanded
 from searchkit.training.facts import plain
 from searchkit.training.settings import (
     ANCHORS,
@@ -297,6 +298,11 @@ def _check_loss(recipe: TrainingRecipe, where: str) -> None:
     guide = expanded(loss.guide)
     if loss.guide in GUIDES or "/" in loss.guide or guide.is_dir() or (recipe.folder / guide).is_dir():
         return
+    if loss.guide in (
+        BASE_MODEL,
+        *(one.rpartition("/")[2] for of in families().values() for one in of.models),
+    ):
+        return  # near to "base" by its letters only
     if near := near_names(loss.guide, GUIDES):
         raise TrainingInvalid(
             f"{where}: [loss] guide is '{loss.guide}'{near}",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searchkit.errors import TrainingFailed, TrainingInvalid
-from searchkit.training.checkpoints import RESTART, checkpoints
+from searchkit.training.checkpoints import RESTART, checkpoints, strangers
 from searchkit.training.runlog import read_log
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 LOCK = "train.lock"
 LOG = "log.jsonl"
 RECIPE = "recipe.toml"
+CURVE = "curve.png"
 MODEL = "model"
+MODEL_PART = "model.part"
 KEPT = "checkpoints"
 
 
@@ -63,17 +65,26 @@ def _check_free(run: Path, recipe_folder: Path, *, restart: bool) -> None:
     # A death while the first line of the log was written leaves a part of it.
     ours = (LOCK, f"{LOG}.part")
     others = [one.name for one in run.iterdir() if one.name not in ours and not one.name.startswith(".")]
-    if restart:  # what the run would replace in the end, and not only where it says so
-        others = [
-            name for name in others if name == MODEL and not (run / MODEL / "training" / RECIPE).is_file()
-        ]
+    kept = [f"{KEPT}/{name}" for name in strangers(run / KEPT)]
+    # What a run replaces in the end, and not only where it says so, or may replace on the way.
+    precious = [name for name in others if name in (MODEL, MODEL_PART) and not _is_model(run / name)] + kept
+    if restart:
+        others = precious
     if others:
         shown = ", ".join(sorted(others)[:3]) + (", ..." if len(others) > 3 else "")
-        instead = "" if restart else f"; or {RESTART}, which replaces {LOG} and {RECIPE} there"
+        replaced = [name for name in (LOG, RECIPE, CURVE, MODEL) if name in others]
+        instead = "" if precious else f"; or {RESTART}"
+        if instead and replaced:
+            instead += f", which replaces {', '.join(replaced)} there"
         raise TrainingInvalid(
             f"{run} holds {shown}, but no run of searchkit train",
             remedy=f"name another folder as out{instead}",
         )
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether a training made it."""
+    return (folder / "training" / RECIPE).is_file()
 
 
 def lock(run: Path) -> filelock.BaseFileLock:

@@ -1,4 +1,7 @@
-"""Ctrl-C in a training: the step is finished and kept first. Knows signals, no networks."""
+"""How a training ends before its end: by Ctrl-C after the step, by SIGTERM among several processes at once.
+
+Knows signals, no networks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 
 class Stop:
@@ -17,29 +19,48 @@ class Stop:
 
 
 @contextmanager
-def stopping(several: bool) -> Iterator[Stop]:
+def stopping() -> Iterator[Stop]:
     """Within it, the first Ctrl-C only notes that it was asked for; the second one interrupts as ever.
 
-    several: whether there are other processes: whoever started them passes Ctrl-C on as SIGTERM.
+    torchrun passes Ctrl-C on to its processes as what it is, and kills after 30 s those that have not ended:
+    of a longer step, or evaluation, nothing is kept.
     """
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # signals are none of this thread's business
-        return
-    before: dict[signal.Signals, Any] = {}
+    before = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.asked = True
-        signal.signal(number, before[signal.Signals(number)])
+        signal.signal(number, before)
 
-    for one in (signal.SIGINT, signal.SIGTERM) if several else (signal.SIGINT,):
-        before[one] = signal.getsignal(one)
-        if callable(before[one]) or before[one] is signal.SIG_DFL:  # else it is ignored, or not Python's
-            signal.signal(one, note)
-        else:
-            del before[one]
+    if not _is_ours(before):
+        yield stop
+        return
+    signal.signal(signal.SIGINT, note)
     try:
         yield stop
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ends_at_once(several: bool) -> Iterator[None]:
+    """Within it, SIGTERM ends one of several processes as if nobody handled it.
+
+    It is what torchrun sends to the others when one has died. They wait for that one in code that is not
+    Python's, where a handler of Python's is not run. What is lost is made again from the last checkpoint.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if not several or not _is_ours(before):
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_ours(handler: object) -> bool:
+    """Whether a signal is this thread's business, and is neither ignored nor handled by other than Python."""
+    here = threading.current_thread() is threading.main_thread()
+    return here and (callable(handler) or handler is signal.SIG_DFL)

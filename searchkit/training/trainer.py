@@ -34,13 +34,13 @@ from searchkit.training.folder import write_card, write_folder
 from searchkit.training.merging import merge_and_mix
 from searchkit.training.optimiser import make_optimiser, rate_at, set_rate
 from searchkit.training.preparing import Prepared, prepare
-from searchkit.training.processes import join, leave
+from searchkit.training.processes import Processes, join, leave
 from searchkit.training.recipe import recipe_toml, seen_from
 from searchkit.training.run_folder import KEPT, LOG, MODEL, RECIPE, last_checkpoint, lock
 from searchkit.training.runlog import RunLog, draw_curve, read_log
 from searchkit.training.settings import TrainingRecipe
 from searchkit.training.stepping import StepResult, take_step
-from searchkit.training.stopping import Stop, stopping
+from searchkit.training.stopping import Stop, ends_at_once, stopping
 from searchkit.training.student import Student
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def train(
     Args:
         recipe: of the training.
         evaluate: judges the model every `evaluate_every` steps, and before the first; None for the rows
-            held out, which else are only reported. The result is what it judged best.
+            held out, which else are only reported. The result is what it judged best. If it has an
+            attribute `data`, a hash of what it judges on, a run does not go on with another one.
         resume: True: there has to be a run to go on with; False: begin anew; None: whichever it is.
         show: told about the progress.
 
@@ -87,27 +88,36 @@ def train(
             another process trains in its folder.
         ModelError, ModelNotFound: the base cannot be loaded.
         KeyboardInterrupt: by Ctrl-C, once the step is done and kept; at once by the second.
+
+    One of several processes ends by SIGTERM at once, as torchrun ends those that one has left alone.
     """
     processes = join(recipe.device)
     recipe = replace(recipe, device=processes.device)
-    try:
-        # Once to refuse before rows are read, and once more when nobody else can begin there.
-        processes.told(lambda: last_checkpoint(recipe.run_folder, recipe.folder, resume))
-        prepared = prepare(recipe, processes, judged=evaluate is not None)
-        training = _Training(recipe, prepared, _judge_of(recipe, prepared, evaluate))
+    with ends_at_once(processes.count > 1):
         try:
-            file = processes.told(lambda: training.enter(resume))
-            if file is not None:
-                training.take_up(file)
-            else:
-                training.begin()
-            with stopping(processes.count > 1) as stop:
-                training.go(show or (lambda what, done, total: None), stop)
-            return replace(processes.told(training.finish), told_here=processes.first)
+            return _train(recipe, processes, evaluate, resume, show or (lambda what, done, total: None))
         finally:
-            training.close()
+            leave()
+
+
+def _train(
+    recipe: TrainingRecipe, processes: Processes, evaluate: Evaluate | None, resume: bool | None, show: Show
+) -> Trained:
+    # Once to refuse before rows are read, and once more when nobody else can begin there.
+    processes.told(lambda: last_checkpoint(recipe.run_folder, recipe.folder, resume))
+    prepared = prepare(recipe, processes, judged=evaluate is not None)
+    training = _Training(recipe, prepared, _judge_of(recipe, prepared, evaluate))
+    try:
+        file = processes.told(lambda: training.enter(resume))
+        if file is not None:
+            training.take_up(file)
+        else:
+            training.begin()
+        with stopping() as stop:
+            training.go(show, stop)
+        return replace(processes.told(training.finish), told_here=processes.first)
     finally:
-        leave()
+        training.close()
 
 
 def _judge_of(recipe: TrainingRecipe, prepared: Prepared, given: Evaluate | None) -> Evaluate | None:
@@ -164,6 +174,9 @@ class _Training:
             "recipe": recipe_facts(recipe),
             "data": prepared.data,
             "base": prepared.base,
+            "guide": prepared.guide,
+            # What is judged on, where the judge tells: held-out rows are among the data.
+            "judges": str(getattr(evaluate, "data", "")),
             "steps": self.schedule.steps,
             "computing": computing_facts(
                 recipe, device=self.student.device, precision=self.student.precision

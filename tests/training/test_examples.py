@@ -75,6 +75,18 @@ def test_a_row_of_another_form_is_refused_by_file_and_line(tmp_path: Path, chang
     assert "a row is: " in raised.value.remedy
 
 
+def test_blank_lines_on_top_are_counted(tmp_path: Path):
+    """The line named is the one that an editor shows, whatever ends the lines."""
+    file = tmp_path / "rows.jsonl"
+    for ends in ("\n", "\r\n"):
+        file.write_text(
+            ends.join(["\ufeff", "  ", "", json.dumps(row(0)), "", "{}"]), encoding="utf-8", newline=""
+        )
+        with pytest.raises(TrainingInvalid) as raised:
+            read_examples([file])
+        assert raised.value.message.startswith(f"{file}:6: no query")
+
+
 def test_a_row_without_its_parts_is_refused(tmp_path: Path):
     """Query and positive have to be there; a misspelt negative is not passed over."""
     file = tmp_path / "rows.jsonl"

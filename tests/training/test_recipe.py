@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from searchkit.embedding.families import families
 from searchkit.errors import TrainingInvalid, UsageError
 from searchkit.training.preparing import prepare
 from searchkit.training.recipe import load_recipe, recipe_toml
@@ -69,7 +70,9 @@ def test_what_is_said_with_an_effect_is_let_be(recipe: Recipe, tmp_path: Path):
     recipe(loss={"queries": True, "tasks": {"things": "in_batch"}})
     recipe(lora={"rank": 0, "alpha": 8.0}, anchor={"weight": 0.0, "texts": 4})
     (tmp_path / "bases").mkdir()
-    for guide in ("bases", "intfloat/e5-base", "all-MiniLM-L6-v2"):
+    # Of names like "gtr-t5-base", near "base" as they are, nothing but the model is meant.
+    known = [one.rpartition("/")[2] for family in families().values() for one in family.models]
+    for guide in ("bases", "intfloat/e5-base", "all-MiniLM-L6-v2", *known):
         recipe(loss={"name": "in_batch", "guide": guide})
 
 
@@ -120,6 +123,42 @@ def test_what_does_not_go_together_is_refused_before_the_first_step(
     """Recipe and rows, recipe and model."""
     with pytest.raises(UsageError, match=said):
         prepare(recipe(**change))
+
+
+@pytest.mark.parametrize(
+    ("change", "helps", "helped"),
+    [
+        (
+            {"data": {"weights": {"long": 2.0}}},
+            "say long = 0 under [data.weights]",
+            {"data": {"weights": {"long": 0}}},
+        ),
+        (
+            {"loss": {"tasks": {"long": "in_batch"}}},
+            "leave long out of [loss.tasks]",
+            {"loss": {"tasks": {}}},
+        ),
+        (
+            {"anchor": {"weight": 1.0, "tasks": ["things", "long"]}, "data": {"shares": {"long": 2.0}}},
+            "leave long out of [anchor] tasks and say long = 0 under [data.weights]",
+            {
+                "anchor": {"weight": 1.0, "tasks": ["things"]},
+                "data": {"weights": {"long": 0}, "shares": {"long": 2.0}},
+            },
+        ),
+    ],
+)
+def test_what_is_advised_for_a_task_without_room_helps(
+    recipe: Recipe, tmp_path: Path, change: dict[str, Any], helps: str, helped: dict[str, Any]
+):
+    """Wherever the recipe names it: what is done as told is not refused in its turn."""
+    long = {**row(0, "long"), "query": [ASK * 4, "where is it"]}
+    with (tmp_path / "rows.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(long) + "\n")
+    with pytest.raises(TrainingInvalid, match="the recipe names the task 'long'") as raised:
+        prepare(recipe(query_tokens=18, document_tokens=18, **change))
+    assert raised.value.remedy.endswith(helps)
+    assert "long" not in prepare(recipe(query_tokens=18, document_tokens=18, **helped)).examples
 
 
 def test_rows_whose_instruction_takes_the_window_are_counted(recipe: Recipe, tmp_path: Path):

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from searchkit.errors import TrainingFailed, TrainingInvalid
 from searchkit.training.recipe import load_recipe, recipe_toml, seen_from
@@ -135,3 +137,61 @@ def test_log_lines_with_any_character_are_read_back(tmp_path: Path):
     assert read_log(file) == lines
     assert read_log(file, up_to_step=1) == lines[:2]
     assert json.loads(file.read_text(encoding="utf-8").split("\n")[1]) == lines[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["step-500.safetensors", "step-000500.safetensors", "best-000500.safetensors"]
+)
+def test_checkpoints_of_another_tool_are_theirs(recipe: Recipe, name: str):
+    """Whatever their names: nothing is taken up from them, and they and a model beside stay."""
+    asked = recipe(steps=2)
+    theirs = asked.run_folder / "checkpoints" / name
+    theirs.parent.mkdir(parents=True)
+    save_file({"a": torch.zeros(3)}, theirs, {"format": "pt"})
+    content = theirs.read_bytes()
+    with pytest.raises(TrainingInvalid, match="holds checkpoints, but no run"):
+        train(asked)
+    model = asked.run_folder / "model" / "weights.bin"
+    model.parent.mkdir()
+    model.write_bytes(b"theirs")
+    for resume in (None, False):
+        with pytest.raises(TrainingInvalid, match="model, but no run") as raised:
+            train(asked, resume=resume)
+        assert "--restart" not in raised.value.remedy  # which would replace it
+    shutil.rmtree(model.parent)
+    if "000500" in name:  # as a run may name its own
+        with pytest.raises(TrainingInvalid, match=f"holds checkpoints/{name}, but no run"):
+            train(asked, resume=False)
+    else:
+        assert train(asked, resume=False).steps == 2
+    assert theirs.read_bytes() == content
+
+
+def test_what_a_restart_replaces_is_named(recipe: Recipe):
+    """Just what is there of it, and what lies beside it stays."""
+    asked = recipe(steps=2)
+    asked.run_folder.mkdir()
+    for name in ("curve.png", "log.jsonl", "notes.txt"):
+        (asked.run_folder / name).write_text("theirs")
+    with pytest.raises(TrainingInvalid) as raised:
+        train(asked)
+    assert raised.value.remedy.endswith("--restart, which replaces log.jsonl, curve.png there")
+    train(asked, resume=False)
+    assert (asked.run_folder / "notes.txt").read_text() == "theirs"
+    assert (asked.run_folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_lost_log_does_not_lose_the_run(recipe: Recipe):
+    """Checkpoints tell by themselves whose they are, and are deleted when it begins anew."""
+    asked = recipe(steps=4, checkpoint_every=2, evaluate_every=2, data={"held_out": 4})
+    train(asked)
+    (asked.run_folder / "log.jsonl").unlink()
+    assert train(asked).steps == 4
+    (asked.run_folder / "log.jsonl").unlink()
+    best = next((asked.run_folder / "checkpoints").glob("best-*"))
+    save_file(load_file(best), best)  # without a mark, as it once was
+    half = asked.run_folder / "checkpoints" / "step-000006.safetensors.part"
+    half.write_bytes((asked.run_folder / "checkpoints" / "step-000004.safetensors").read_bytes()[:5000])
+    assert train(recipe(steps=2), resume=False).steps == 2
+    kept = sorted(one.name for one in half.parent.iterdir())
+    assert kept == ["step-000002.safetensors"]
