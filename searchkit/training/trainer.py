@@ -36,7 +36,16 @@ from searchkit.training.optimiser import make_optimiser, rate_at, set_rate
 from searchkit.training.preparing import Prepared, prepare
 from searchkit.training.processes import Processes, join, leave
 from searchkit.training.recipe import recipe_toml, seen_from
-from searchkit.training.run_folder import KEPT, LOG, MODEL, RECIPE, last_checkpoint, lock
+from searchkit.training.run_folder import (
+    CURVE,
+    KEPT,
+    LOG,
+    MODEL,
+    MODEL_PART,
+    RECIPE,
+    last_checkpoint,
+    lock,
+)
 from searchkit.training.runlog import RunLog, draw_curve, read_log
 from searchkit.training.settings import TrainingRecipe
 from searchkit.training.stepping import StepResult, take_step
@@ -264,7 +273,7 @@ class _Training:
         if best is not None:
             self.student.put(read_best(self.kept, best))
         merge_and_mix(self.student, self.recipe)
-        part = self.run / "model.part"
+        part = self.run / MODEL_PART
         shutil.rmtree(part, ignore_errors=True)
         write_folder(self.student, part)
         recipe = recipe_toml(self.recipe)
@@ -274,7 +283,7 @@ class _Training:
         (part / "training").mkdir()
         (part / "training" / RECIPE).write_text(recipe, encoding="utf-8")
         shutil.copyfile(self.run / LOG, part / "training" / LOG)
-        draw_curve(self.log.lines, self.run / "curve.png")
+        draw_curve(self.log.lines, self.run / CURVE)
         publish_folder(part, self.run / MODEL, shutil.rmtree)
         if best == 0:
             tell("Note: no evaluation was better than that before step 1: the result is the base, untrained.")
@@ -334,7 +343,7 @@ class _Training:
         self.log.sync()
         write_checkpoint(self.kept, self.progress, self.student.weights(), self.optimiser, self.names)
         sweep_best(self.kept)
-        draw_curve(self.log.lines, self.run / "curve.png")
+        draw_curve(self.log.lines, self.run / CURVE)
 
     def _computing(self) -> dict[str, Any]:
         return {
