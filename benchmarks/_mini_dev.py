@@ -76,7 +76,7 @@ ASPECTS: Mapping[str, Mapping[str, str]] = {
     "sections": {"subject": "document|subject", "section": "document|kind of section"},
     "code_questions": {"language": "question|programming language", "form": "question|form of question"},
     "relations": {"relation": "question|relation it asks about", "form": "question|form of question"},
-    "domains": {"domain": "question|topic", "form": "question|form of question"},
+    "domains": {"domain": "question|domain", "form": "question|form of question"},
     "databases": {"database": "question|domain", "opening": "question|wording"},
     "made_feeling": {"topic": "sentence|topic", "feeling": "sentence|sentiment"},
     "made_time": {"topic": "sentence|topic", "time": "sentence|tense"},

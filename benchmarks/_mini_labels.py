@@ -160,7 +160,7 @@ def _code_questions(rows: Sequence[Example]) -> TwoLabelled:
         "code_questions", list(of), lambda text: _both(*of[text]),
         {
             "language": grouping(("programming question", "post title", *QUESTIONS),
-                                 ("programming language", "language", "technology", "topic")),
+                                 ("programming language", "language", "technology")),
             "form": grouping(("programming question", "post title", *QUESTIONS), FORM_WORDS),
         },
     )  # fmt: skip
@@ -197,7 +197,7 @@ def _domains(mixture: Mapping[str, Sequence[Example]]) -> TwoLabelled:
     return _made(
         "domains", list(of), lambda text: _both(*of[text]),
         {
-            "domain": grouping(QUESTIONS, ("domain", "topic", "subject", "field", "area")),
+            "domain": grouping(QUESTIONS, ("domain", "field", "area", "broad subject")),
             "form": grouping(QUESTIONS, FORM_WORDS),
         },
     )  # fmt: skip
@@ -213,7 +213,7 @@ def _databases(rows: Sequence[Example]) -> TwoLabelled:
         "databases", list(of), of.__getitem__,
         {
             "database": grouping(("database question", "request", *QUESTIONS),
-                                 ("domain", "database", "topic")),
+                                 ("domain", "database")),
             "opening": grouping(("database question", "request", *QUESTIONS),
                                 ("wording", "opening words", "form of request", "style")),
         },

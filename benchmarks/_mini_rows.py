@@ -44,9 +44,9 @@ ASSISTANT = ("assistant command", "voice command", "utterance", "user request", 
 REVIEW = ("review sentence", "sentence", "text", "review")
 # Rows of labels whose names the mixture does not tell: kept, reworded.
 LABELLED: Mapping[str, Wording] = {
-    "hwu_intent": grouping(ASSISTANT, ("intent", "intention", "what the user wants", "task")),
-    "hwu_scenario": grouping(ASSISTANT, ("scenario", "topic", "domain", "subject", "situation")),
-    "snips_intent": grouping(ASSISTANT, ("intent", "intention", "what the user wants")),
+    "hwu_intent": grouping(ASSISTANT, ("intent", "intention", "what the user wants", "topic", "subject")),
+    "hwu_scenario": grouping(ASSISTANT, ("scenario", "domain", "situation", "broad area")),
+    "snips_intent": grouping(ASSISTANT, ("intent", "intention", "what the user wants", "topic")),
     "trec_fine": grouping(
         QUESTION, ("kind of answer it expects", "type of question", "expected answer type")
     ),
