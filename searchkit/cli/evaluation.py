@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchkit.cli import figures, options, output
+from searchkit.cli.groups import GroupWithDefault
 from searchkit.cli.own import ONLY_HERE, Gate, gate_options, own_command, report_options
 from searchkit.cli.progress import steps
 from searchkit.errors import SearchkitError, UsageError
@@ -20,24 +21,13 @@ if TYPE_CHECKING:
     from searchkit.profile import Side
 
 
-class _SetsAreTheDefault(click.Group):
+class _SetsAreTheDefault(GroupWithDefault):
     """`searchkit eval SET` is `searchkit eval run SET`, `searchkit eval -c NAME` is `searchkit eval own`."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        return super().resolve_command(ctx, self._named(args))
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Options before the first set belong to the command, not to the group.
-        return super().parse_args(ctx, self._named(args))
-
-    def _named(self, args: list[str]) -> list[str]:
-        """With the command that is meant where none is named."""
-        if not args or args[0] in (*self.commands, "-h", "--help"):
-            return args
+    def default(self, args: list[str]) -> str:
+        """By the options that only one of them has."""
         of_own = any(one.split("=")[0] in ONLY_HERE or one.startswith("-c") for one in args)
-        return ["own" if of_own else "run", *args]
+        return "own" if of_own else "run"
 
 
 @click.group("eval", cls=_SetsAreTheDefault)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searchkit.cli import output, progress
+from searchkit.cli.groups import GroupWithDefault
 from searchkit.cli.train_rows import data_command, mine_command
 from searchkit.settings import expanded
 
@@ -15,23 +16,7 @@ if TYPE_CHECKING:
     from searchkit.training.settings import TrainingRecipe
 
 
-class _RecipeIsTheDefault(click.Group):
-    """`searchkit train RECIPE.toml` is `searchkit train run RECIPE.toml`."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        return super().resolve_command(ctx, self._named(args))
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Options before the recipe belong to the command, not to the group.
-        return super().parse_args(ctx, self._named(args))
-
-    def _named(self, args: list[str]) -> list[str]:
-        return args if not args or args[0] in (*self.commands, "-h", "--help") else ["run", *args]
-
-
-@click.group("train", cls=_RecipeIsTheDefault)
+@click.group("train", cls=GroupWithDefault)
 def train_command() -> None:
     """Train a model to follow Instructions, from rows of your own: searchkit train RECIPE.toml ...
 

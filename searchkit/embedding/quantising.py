@@ -299,7 +299,8 @@ def _dynamic(exact: LocalEmbedder, runtime: TorchRuntime, tokens: Tokens, weight
         try:
             dynamic.network = quantise(runtime.network, {nn.Linear}, dtype=torch.qint8)
         except (RuntimeError, NotImplementedError) as error:  # no engine for this processor
-            return _Opened(name=name, refused=str(error).splitlines()[0])
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            return _Opened(name=name, refused=reason)
     linears = sum(one.weight.numel() for one in runtime.network.modules() if isinstance(one, nn.Linear))
     embedder = LocalEmbedder(
         model=exact.model, family=exact.family, tokens=tokens, runtime=dynamic, notices=(), fingerprint={}

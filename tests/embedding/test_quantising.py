@@ -115,6 +115,22 @@ def test_forms_are_timed_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(set(asked[:4])) == 4 and asked == asked[:4] * quantising.ROUNDS
 
 
+@pytest.mark.parametrize(
+    ("said", "told"), [("no engine here\nat all", "no engine here"), ("", "RuntimeError")]
+)
+def test_a_processor_that_torch_has_no_engine_for_is_told(
+    said: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By torch's first line, or by the error's name where torch says nothing."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(quantising.torch.ao.quantization, "quantize_dynamic", refuse)
+    forms = {one.name: one for one in quantise_model(GOLDEN / "bert-mean", tmp_path / "small")}
+    assert forms["int8 linears"].refused == told and forms["int8 graph"].refused == ""
+
+
 def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path):
     """Nor one that is a user's own beside it, however it is called."""
     (tmp_path / "small").mkdir()
