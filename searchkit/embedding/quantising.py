@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from searchkit.arrays import Float32Matrix
 from searchkit.durable import publish_folder
@@ -34,7 +34,7 @@ from searchkit.embedding.embedder import LocalEmbedder, export_model, open_embed
 from searchkit.embedding.families import PLAIN, families
 from searchkit.embedding.int8_weights import changed, packed
 from searchkit.embedding.json_files import optional_json, read_json_list
-from searchkit.embedding.network import quiet
+from searchkit.embedding.network import HARMLESS, quiet
 from searchkit.embedding.opening import TOKENIZER, TOKENIZER_CONFIG, VOCABULARY_FILES, Plan, open_in_torch
 from searchkit.embedding.snapshots import CONFIG, DIFFERENCES, INT8_WEIGHTS, MODULES
 from searchkit.embedding.tokens import Tokens
@@ -45,7 +45,7 @@ from searchkit.settings import expanded
 
 CONFIG_OF_PROMPTS = "config_sentence_transformers.json"
 CARD = "README.md"
-OF_TRAINING = ("training/recipe.toml", "training/log.jsonl")  # as `searchkit train` writes them
+OF_TRAINING = ("recipe.toml", "log.jsonl", CARD)  # in "training" and below
 LICENCES = ("LICEN[CS]E*", "NOTICE*")
 ROUNDS = 5  # of which the fastest counts
 
@@ -145,7 +145,7 @@ def _over(plan: Plan, runtime: TorchRuntime, over: str) -> dict[str, bytes]:
     try:
         if _built(base) != _built(runtime):  # not the files: who wrote one may have left out what is usual
             raise ValueError("its config.json is another")
-        differences = changed(dict(runtime.network.named_parameters()), dict(base.network.named_parameters()))
+        differences = changed(_shaping(runtime), _shaping(base))
     except ValueError as error:
         raise UsageError(
             f"'{plan.checkpoint.source.model}' was not trained from '{over}': {error}",
@@ -195,12 +195,20 @@ def _fill(part: Path, plan: Plan, runtime: TorchRuntime, over: str | None) -> No
     _say_who_opens(part / CARD, why)
 
 
+def _shaping(runtime: TorchRuntime) -> dict[str, Tensor]:
+    """Weights that shape vectors: a pooler that no checkpoint has is drawn anew each time it is opened."""
+    return {name: one for name, one in runtime.network.named_parameters() if not HARMLESS.search(name)}
+
+
 def _read_beside_weights(source: Path, network: Path) -> Iterator[Path]:
     """What searchkit reads of a model's folder, and what tells people where the model comes from.
 
     Nothing else: who keeps notes or data there does not mean to hand them on.
     """
-    yield from (source / name for name in (MODULES, CONFIG_OF_PROMPTS, CARD, *OF_TRAINING))
+    yield from (source / name for name in (MODULES, CONFIG_OF_PROMPTS, CARD))
+    training = source / "training"
+    yield from (training / name for name in OF_TRAINING if name != CARD)
+    yield from (file for file in sorted((training / "before").rglob("*")) if file.name in OF_TRAINING)
     yield from (file for pattern in LICENCES for file in sorted(source.glob(pattern)))
     yield from (
         network / name for name in (CONFIG, *READINGS, TOKENIZER, TOKENIZER_CONFIG, *VOCABULARY_FILES)
@@ -220,8 +228,18 @@ def _say_who_opens(card: Path, what: str) -> None:
     said = card.read_text("utf-8", errors="replace") if card.is_file() else ""
     facts = re.match(r"---\n.*?\n---\n", said, re.DOTALL)  # for the hub; they have to stand first
     at = facts.end() if facts else 0
+    # Hubs offer a model with the library that is named there.
+    front = (
+        said[:at]
+        .replace("library_name: sentence-transformers\n", "")
+        .replace("[sentence-transformers, ", "[")
+    )
     line = f"Only searchkit opens this folder: {what}."
-    card.write_text(f"{said[:at]}{line}\n\n{said[at:].lstrip()}".rstrip() + "\n", "utf-8")
+    if at and "sentence_transformers" in said:
+        line += (
+            " What is said below of sentence-transformers is true of the folder that this one was made of."
+        )
+    card.write_text(f"{front}{line}\n\n{said[at:].lstrip()}".rstrip() + "\n", "utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

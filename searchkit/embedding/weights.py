@@ -17,6 +17,7 @@ from searchkit.embedding.snapshots import DIFFERENCES, INT8_WEIGHTS, WEIGHTS, sh
 from searchkit.errors import ModelError
 
 LFS_POINTER = b"version https://git-lfs"
+HEADER = "searchkit"  # under which a file of differences says what it is the difference from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +29,8 @@ class Base:
     float32_bytes: int  # of all weights
 
     def as_metadata(self) -> dict[str, str]:
-        """For safetensors, which keeps texts only."""
-        return {key: str(value) for key, value in asdict(self).items()}
+        """For safetensors, as one text: several are written in any order, and the file gets another hash."""
+        return {HEADER: json.dumps(asdict(self), sort_keys=True)}
 
 
 def network_weights(folder: Path) -> list[Path]:
@@ -103,12 +104,10 @@ def base_of(file: Path) -> Base:
     """
     said = _safetensors_header(file)[1].get("__metadata__", {})
     try:
-        return Base(
-            base=said["base"], base_sha256=said["base_sha256"], float32_bytes=int(said["float32_bytes"])
-        )
+        return Base(**json.loads(said[HEADER]))
     except (KeyError, ValueError, TypeError) as error:
         raise ModelError(
-            f"{file} does not say what it is the difference from: it lacks {error}", remedy=AGAIN
+            f"{file} does not say what it is the difference from: {error!r} of its header", remedy=AGAIN
         ) from error
 
 

@@ -13,7 +13,7 @@ from searchkit.training.settings import TrainingRecipe
 # What does not change what is learned: a run may go on under other values of these. Where the size of chunks
 # does, it is among the facts of computing.
 INDIFFERENT = ("out", "checkpoint_every", "device", "chunk_tokens", "folder", "card")
-LATER = ("guide", "judges")  # facts that older checkpoints lack
+LATER = ("guide", "teacher", "judges")  # facts that older checkpoints lack
 
 
 def recipe_facts(recipe: TrainingRecipe) -> dict[str, Any]:
@@ -104,5 +104,6 @@ def _without_places(facts: Mapping[str, Any]) -> dict[str, Any]:
                 "sets": [PurePath(one).name for one in recipe["evaluate"]["sets"]],
             },
             "loss": {**recipe["loss"], "guide": PurePath(recipe["loss"]["guide"]).name},
+            "anchor": {**recipe["anchor"], "model": PurePath(recipe["anchor"]["model"]).name},
         },
     }

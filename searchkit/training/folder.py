@@ -16,10 +16,13 @@ from searchkit.embedding.json_files import optional_json
 from searchkit.embedding.network import quiet
 from searchkit.embedding.opening import TOKENIZER, TOKENIZER_CONFIG, VOCABULARY_FILES
 from searchkit.settings import VERSION
+from searchkit.training.run_folder import LOG, RECIPE
 from searchkit.training.settings import CardSettings
 from searchkit.training.student import Student
 
+CARD = "README.md"
 POOLING = "1_Pooling"
+BEFORE = "before"  # below a folder's training: that of the model that training began with
 
 
 def write_folder(student: Student, folder: Path) -> None:
@@ -71,6 +74,8 @@ def write_folder(student: Student, folder: Path) -> None:
             "searchkit": {"family": student.plan.family.name, "version": VERSION},
         },
     )
+    for weights in folder.rglob("*.safetensors"):  # safetensors' own save_file lets only its owner read
+        shutil.copymode(folder / "config.json", weights)
 
 
 def _pooling(student: Student) -> dict[str, Any]:
@@ -167,9 +172,29 @@ letters: transformers builds T5's tokenizer without the normaliser that tokenize
 {fence}toml
 {recipe}{fence}
 
-Its paths are relative to the file that it was read from. The whole log is in `training/log.jsonl`.
+Its paths are relative to the file that it was read from. The whole log is in `training/log.jsonl`. If what
+the model was trained from was trained with searchkit, too, its card, recipe and log are in `training/before`.
 """
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    (folder / CARD).write_text(text, encoding="utf-8")
+
+
+def write_history(folder: Path, recipe: str, log: Path, base: Path) -> None:
+    """Write what the model was trained with; below that, the same of a base that searchkit trained."""
+    training = folder / "training"
+    training.mkdir()
+    (training / RECIPE).write_text(recipe, encoding="utf-8")
+    shutil.copyfile(log, training / LOG)
+    before = base / "training"
+    if not (before / RECIPE).is_file():
+        return
+    kept = {base / CARD: Path(CARD), before / RECIPE: Path(RECIPE), before / LOG: Path(LOG)}
+    for name in (RECIPE, LOG, CARD):  # of what went before that
+        kept |= {file: file.relative_to(before) for file in (before / BEFORE).rglob(name)}
+    for file, place in kept.items():
+        if file.is_file():
+            copied = training / BEFORE / place
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copied)
 
 
 def _write_json(file: Path, value: Any) -> None:

@@ -38,6 +38,7 @@ class Prepared:
     data: str  # fingerprint of the rows' files
     base: str  # of the weights that training begins with
     guide: str  # of a model's weights that the recipe names as guide; "" for none
+    teacher: str  # likewise of the model that anchors
 
 
 def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: bool = False) -> Prepared:
@@ -58,7 +59,7 @@ def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: boo
     groups = {task: groups_of(read[task]) for task in held if task in fitting}
     judging = with_rivals({task: held[task] for task in groups}, groups)
     _check_judges(judging, recipe, judged)
-    objective = _objective(recipe, fitting, processes)
+    objective = _objective(recipe, fitting, student, processes)
     return Prepared(
         processes=processes,
         student=student,
@@ -76,6 +77,7 @@ def prepare(recipe: TrainingRecipe, processes: Processes = ALONE, *, judged: boo
         data=data_fingerprint(files),
         base=weights_sha256(student.plan.checkpoint),
         guide=_guide_sha256(objective, recipe),
+        teacher=_sha256(recipe.anchor.model, recipe) if objective.teacher else "",
     )
 
 
@@ -231,7 +233,7 @@ def _without(task: str, recipe: TrainingRecipe) -> str:
 
 
 def _objective(
-    recipe: TrainingRecipe, examples: Mapping[str, Sequence[Example]], processes: Processes
+    recipe: TrainingRecipe, examples: Mapping[str, Sequence[Example]], student: Student, processes: Processes
 ) -> Objective:
     in_batch = [task for task in examples if recipe.loss.tasks.get(task, recipe.loss.name) == IN_BATCH]
     groups = {task: groups_of(examples[task]) for task in in_batch} if recipe.loss.groups else {}
@@ -239,9 +241,9 @@ def _objective(
     teacher: Embed | None = None
     if in_batch and recipe.loss.guide not in ("none", "self"):
         of = recipe.base if recipe.loss.guide == "base" else recipe.beside(recipe.loss.guide)
-        guide = processes.shared(_frozen(of, recipe))
+        guide = processes.shared(_frozen(of, recipe).embed_pairs)
     if recipe.anchor.weight:
-        teacher = processes.shared(_frozen(recipe.base, recipe))
+        teacher = processes.shared(_teacher(recipe, student))
     return Objective(loss=recipe.loss, anchor=recipe.anchor, groups=groups, guide=guide, teacher=teacher)
 
 
@@ -249,14 +251,35 @@ def _guide_sha256(objective: Objective, recipe: TrainingRecipe) -> str:
     """Of a model that is only a guide; the base is known by a hash of its own."""
     if objective.guide is None or recipe.loss.guide in GUIDES:
         return ""
-    return weights_sha256(plan_model(recipe.beside(recipe.loss.guide)).checkpoint)
+    return _sha256(recipe.loss.guide, recipe)
 
 
-def _frozen(model: str, recipe: TrainingRecipe) -> Embed:
+def _sha256(model: str, recipe: TrainingRecipe) -> str:
+    return weights_sha256(plan_model(recipe.beside(model)).checkpoint) if model else ""
+
+
+def _teacher(recipe: TrainingRecipe, student: Student) -> Embed:
+    """The model that anchors.
+
+    Raises:
+        TrainingInvalid: its vectors cannot be compared with the student's.
+    """
+    named = recipe.anchor.model
+    teacher = _frozen(recipe.beside(named) if named else recipe.base, recipe)
+    if recipe.anchor.kind == "cosine" and teacher.dim != student.runtime.dim:
+        raise TrainingInvalid(
+            f"[anchor] model '{named}' makes vectors of {teacher.dim} dimensions, and the model that is "
+            f"trained of {student.runtime.dim}",
+            remedy='say kind = "similarity" there, which compares cosines, or name a model of as many',
+        )
+    return teacher.embed_pairs
+
+
+def _frozen(model: str, recipe: TrainingRecipe) -> LocalEmbedder:
     """A model that stays as it is. In torch: threads of another runtime would get into this one's way."""
     opened = open_embedder(model, runtime="torch", device=recipe.device)
     window = min(opened.max_tokens, max(recipe.query_tokens, recipe.document_tokens))
-    return opened.windowed(window).embed_pairs
+    return opened.windowed(window)
 
 
 def _anchor_texts(examples: Mapping[str, Sequence[Example]], recipe: TrainingRecipe) -> dict[str, list[str]]:

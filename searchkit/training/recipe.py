@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 
 from searchkit.embedding.families import families
 from searchkit.errors import TrainingInvalid, near_names
-from searchkit.settings import BASE_MODEL, expanded
+from searchkit.settings import BASE_MODEL, DEFAULT_MODEL, expanded
 from searchkit.training.facts import plain
 from searchkit.training.settings import (
     ANCHORS,
@@ -129,16 +129,17 @@ def seen_from(recipe: TrainingRecipe, folder: Path) -> TrainingRecipe:
         return path if expanded(path).is_absolute() else (way / path).as_posix()
 
     def moved_model(name: str) -> str:
-        return moved(name) if name not in GUIDES and recipe.beside(name) != name else name
+        return moved(name) if name and recipe.beside(name) != name else name
 
-    out = recipe.run_folder.resolve()
+    out, guide = recipe.run_folder.resolve(), recipe.loss.guide
     return replace(
         recipe,
         folder=folder,
         out="." if out == folder.resolve() else moved(recipe.out),
         model=moved_model(recipe.model),
         data=replace(recipe.data, files=tuple(moved(one) for one in recipe.data.files)),
-        loss=replace(recipe.loss, guide=moved_model(recipe.loss.guide)),
+        loss=replace(recipe.loss, guide=guide if guide in GUIDES else moved_model(guide)),
+        anchor=replace(recipe.anchor, model=moved_model(recipe.anchor.model)),
         evaluate=replace(recipe.evaluate, sets=tuple(moved(one) for one in recipe.evaluate.sets)),
     )
 
@@ -300,6 +301,7 @@ def _check_loss(recipe: TrainingRecipe, where: str) -> None:
         return
     if loss.guide in (
         BASE_MODEL,
+        DEFAULT_MODEL,
         *(one.rpartition("/")[2] for of in families().values() for one in of.models),
     ):
         return  # near to "base" by its letters only

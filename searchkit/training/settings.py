@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from searchkit.settings import DEFAULT_MODEL, expanded
+from searchkit.settings import BASE_MODEL, expanded
 
 PAPER = "paper"
 IN_BATCH = "in_batch"
@@ -86,14 +86,15 @@ class LoraSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnchorSettings:
-    """Keeping vectors near those of the model that training began with."""
+    """Keeping vectors near those of the model that training began with, or of another."""
 
     weight: float = 0.0
     kind: str = "cosine"
+    model: str = ""  # near whose vectors: folder or id; '' for the model that training began with
     texts: int = 32  # drawn for each step
     tasks: tuple[str, ...] = ()  # whose texts are drawn; () for all
     instructions: tuple[str, ...] = ("",)  # under one of which the student reads them
-    teacher_instruction: str = ""  # under which the model that training began with reads them
+    teacher_instruction: str = ""  # under which that model reads them
     temperature: float = 0.05  # of `similarity`
 
 
@@ -119,7 +120,7 @@ class TrainingRecipe:
 
     folder: Path = Path()  # what relative paths are relative to; not said in the file, but its own place
     out: str  # folder of the run
-    model: str = DEFAULT_MODEL
+    model: str = BASE_MODEL
     family: str = ""  # of the result; '' for what suits the network
     seed: int = 1
     steps: int = 0  # either these or epochs

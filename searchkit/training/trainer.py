@@ -30,7 +30,7 @@ from searchkit.training.checkpoints import (
     write_checkpoint,
 )
 from searchkit.training.facts import changes, computing_facts, recipe_facts
-from searchkit.training.folder import write_card, write_folder
+from searchkit.training.folder import write_card, write_folder, write_history
 from searchkit.training.merging import merge_and_mix
 from searchkit.training.optimiser import make_optimiser, rate_at, set_rate
 from searchkit.training.preparing import Prepared, prepare
@@ -184,6 +184,7 @@ class _Training:
             "data": prepared.data,
             "base": prepared.base,
             "guide": prepared.guide,
+            "teacher": prepared.teacher,
             # What is judged on, where the judge tells: held-out rows are among the data.
             "judges": str(getattr(evaluate, "data", "")),
             "steps": self.schedule.steps,
@@ -280,9 +281,7 @@ class _Training:
         turns = self.schedule.turns()
         rows = {task: (len(of), turns[task]) for task, of in self.prepared.examples.items() if turns[task]}
         write_card(part, self._card(), recipe, rows, self.recipe.card)
-        (part / "training").mkdir()
-        (part / "training" / RECIPE).write_text(recipe, encoding="utf-8")
-        shutil.copyfile(self.run / LOG, part / "training" / LOG)
+        write_history(part, recipe, self.run / LOG, self.student.plan.checkpoint.source.folder)
         draw_curve(self.log.lines, self.run / CURVE)
         publish_folder(part, self.run / MODEL, shutil.rmtree)
         if best == 0:

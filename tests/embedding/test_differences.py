@@ -116,6 +116,13 @@ def test_a_base_that_is_gone_is_named(base: Path, small: Path):
         open_embedder(small, runtime="torch")
 
 
+def test_made_again_it_is_the_same_file(base: Path, small: Path, tmp_path: Path):
+    """By its hash collections know their model."""
+    for at in range(5):
+        again = over(base, tmp_path / "trained", tmp_path / f"again{at}")
+        assert (again / DIFFERENCES).read_bytes() == (small / DIFFERENCES).read_bytes()
+
+
 def test_a_description_of_another_network_is_refused(small: Path):
     """It shapes the vectors as much as the weights do."""
     config = json.loads((small / "config.json").read_text())

@@ -174,9 +174,19 @@ def test_what_is_in_8_bits_is_not_rounded_again(tmp_path: Path):
 def test_only_what_searchkit_reads_is_handed_on(tmp_path: Path):
     """With card, licence, recipe and log; not what else a user keeps there."""
     model = Path(shutil.copytree(GOLDEN / "instructor-gated", tmp_path / "model"))
-    kept = ("README.md", "LICENSE", "training/recipe.toml", "training/log.jsonl")
-    for name in (*kept, "secrets.json", "notes.txt", "training/rows.jsonl", "eval/results.json"):
-        (model / name).parent.mkdir(exist_ok=True)
+    kept = (
+        "README.md", "LICENSE", "training/recipe.toml", "training/log.jsonl", "training/before/README.md",
+        "training/before/before/log.jsonl",
+    )  # fmt: skip
+    for name in (
+        *kept,
+        "secrets.json",
+        "notes.txt",
+        "training/README.md",
+        "training/rows.jsonl",
+        "eval/results.json",
+    ):
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_text("---\nlicense: mit\n---\n# Mine\n")
     plan, _, runtime = open_in_torch(model, device="cpu")
     write_quantised(plan, runtime, tmp_path / "small")
@@ -185,11 +195,26 @@ def test_only_what_searchkit_reads_is_handed_on(tmp_path: Path):
         for folder in (model, tmp_path / "small")
     )
     assert after - before <= {INT8_WEIGHTS, "config_sentence_transformers.json"} and set(kept) <= after
-    left = {"secrets.json", "notes.txt", "training/rows.jsonl", "eval/results.json"}
+    left = {"secrets.json", "notes.txt", "training/README.md", "training/rows.jsonl", "eval/results.json"}
     assert before - after == left | {"pytorch_model.bin", "embeddings.npy"}
     card = (tmp_path / "small" / "README.md").read_text()
     assert card.startswith("---\nlicense: mit\n---\nOnly searchkit opens this folder: its weights")
     assert card.endswith("# Mine\n")
+
+
+def test_the_card_offers_no_library_that_cannot_open_the_folder(tmp_path: Path):
+    """What it says of sentence-transformers is of the whole model."""
+    model = Path(shutil.copytree(GOLDEN / "bert-mean", tmp_path / "model"))
+    (model / "README.md").write_text(
+        "---\nlibrary_name: sentence-transformers\ntags: [sentence-transformers, searchkit]\nlicense: mit\n"
+        "---\n"
+        "# Mine\n\nfrom sentence_transformers import SentenceTransformer\n"
+    )
+    plan, _, runtime = open_in_torch(model, device="cpu")
+    write_quantised(plan, runtime, tmp_path / "small")
+    card = (tmp_path / "small" / "README.md").read_text()
+    assert card.startswith("---\ntags: [searchkit]\nlicense: mit\n---\nOnly searchkit opens this folder")
+    assert "is true of the folder that this one was made of.\n\n# Mine\n" in card
 
 
 def test_damaged_files_are_refused(tmp_path: Path):

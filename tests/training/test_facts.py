@@ -41,10 +41,15 @@ def forget(recipe: TrainingRecipe, *names: str) -> None:
     save_file(load_file(file), file, {"searchkit": json.dumps(progress)})
 
 
-def test_another_guide_in_a_folder_of_the_same_name_is_noticed(recipe: Recipe, tmp_path: Path):
-    """One copied to another place is the same; a checkpoint that does not know its guide goes on."""
+@pytest.mark.parametrize("role", ["guide", "teacher"])
+def test_another_model_beside_in_a_folder_of_the_same_name_is_noticed(
+    recipe: Recipe, tmp_path: Path, role: str
+):
+    """One copied to another place is the same; a checkpoint that does not know it goes on."""
 
     def asked(place: str) -> TrainingRecipe:
+        if role == "teacher":
+            return recipe(steps=2, anchor={"weight": 1.0, "texts": 4, "model": f"{place}/model"})
         return recipe(steps=2, loss={"name": "in_batch", "guide": f"{place}/model"})
 
     for place in ("a", "b", "copied"):
@@ -53,9 +58,9 @@ def test_another_guide_in_a_folder_of_the_same_name_is_noticed(recipe: Recipe, t
     save_file({name: 2 * one for name, one in load_file(file).items()}, file)
     train(asked("a"))
     assert train(asked("copied")).steps == 2
-    with pytest.raises(TrainingFailed, match="guide was '"):
+    with pytest.raises(TrainingFailed, match=f"{role} was '"):
         train(asked("b"))
-    forget(asked("a"), "guide")
+    forget(asked("a"), role)
     assert train(asked("b")).steps == 2
 
 

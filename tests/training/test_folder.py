@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -80,3 +82,29 @@ def test_the_folder_says_what_it_was_made_of(recipe: Callable[..., TrainingRecip
     assert (made / "training" / "recipe.toml").read_text(encoding="utf-8") in card
     log = (made / "training" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["step"] for line in log] == [0, 1, 2]
+
+
+def test_what_a_model_was_trained_with_before_stays_with_it(recipe: Callable[..., TrainingRecipe]):
+    """Of every training that led to it: card, recipe and log, and nothing else that lies there."""
+    first = train(recipe(out="one", steps=1, card={"licence": "mit"})).model
+    for name in ("notes.txt", "README.md"):
+        (first / "training" / name).write_text("mine", encoding="utf-8")
+    second = train(recipe(out="two", model=str(first), steps=2)).model
+    third = train(recipe(out="three", model=str(second), steps=3)).model
+    before = third / "training" / "before"
+    kept = {file.relative_to(before).as_posix() for file in before.rglob("*") if file.is_file()}
+    names = ("README.md", "log.jsonl", "recipe.toml")
+    assert kept == {*names, *(f"before/{name}" for name in names)}
+    for name, of in (("", second), ("before/", first)):
+        for file, place in (("README.md", ""), ("log.jsonl", "training/"), ("recipe.toml", "training/")):
+            assert (before / f"{name}{file}").read_bytes() == (of / f"{place}{file}").read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("name", ["bert-mean", "instructor-gated"])
+def test_who_may_read_the_card_may_read_the_weights(recipe: Callable[..., TrainingRecipe], name: str):
+    made = train(recipe(model=str(GOLDEN / name), steps=1)).model
+    weights = list(made.rglob("*.safetensors"))
+    assert weights
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in (made / "README.md", *weights)}
+    assert len(modes) == 1, [oct(mode) for mode in modes]

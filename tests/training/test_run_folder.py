@@ -88,19 +88,21 @@ def test_the_recipe_kept_in_the_run_makes_the_same_model(recipe: Recipe, tmp_pat
 
 
 def test_a_recipe_seen_from_elsewhere_names_the_same_things(recipe: Recipe, tmp_path: Path):
-    """Judged sets, a guide's folder too; names and absolute paths stay, no place of the machine comes in."""
-    for folder in ("guides/big", "runs/one"):
+    """Judged sets, folders of guide and anchor too; names and absolute paths stay, none of the machine."""
+    for folder in ("guides/big", "old/one", "runs/one"):
         (tmp_path / folder).mkdir(parents=True)
     asked = recipe(
         out="runs/one", model="all-MiniLM-L6-v2", evaluate_every=2,
         data={"files": ["rows.jsonl", "/abs/*.jsonl", "more/**/*.gz"]},
         loss={"name": "in_batch", "guide": "guides/big"}, evaluate={"sets": ["sets/suite.toml"]},
+        anchor={"weight": 1.0, "model": "old/one"},
     )  # fmt: skip
     seen = seen_from(asked, tmp_path / "runs" / "one")
     assert seen.model == "all-MiniLM-L6-v2"
     assert seen.data.files == ("../../rows.jsonl", "/abs/*.jsonl", "../../more/**/*.gz")
     assert (seen.loss.guide, seen.evaluate.sets) == ("../../guides/big", ("../../sets/suite.toml",))
     assert Path(seen.beside(seen.loss.guide)).resolve() == tmp_path.resolve() / "guides" / "big"
+    assert seen.anchor.model == "../../old/one" and seen_from(recipe(), tmp_path / "runs").anchor.model == ""
     assert str(tmp_path) not in recipe_toml(seen)
 
 
