@@ -7,8 +7,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 PYTEST_ARGS ?=
 # A worker for each core, of which each takes a gigabyte of memory; `-n 0` among PYTEST_ARGS runs without any.
 PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
-# mini takes a model that is trained first
-BENCHMARKS = $(filter-out benchmarks/_% benchmarks/mini.py,$(sort $(wildcard benchmarks/*.py)))
+BENCHMARKS = $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
 
 # Asked of each interpreter, because a name on the PATH may be too old, too new, or a stub.
 SUITABLE = import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -57,11 +56,12 @@ bench: $(VENV)/.installed-dev  ## Run every script of benchmarks/
 		$(BIN)/python -m "benchmarks.$$script" --save || exit $$?; \
 	done
 
-mini: $(VENV)/.installed-dev  ## Train searchkit-mini into build/mini (SEARCHKIT_SHARED=...; takes hours)
+mini: $(VENV)/.installed-dev  ## Make searchkit/models/searchkit-mini again, in build/mini/shipped (SEARCHKIT_SHARED=...; takes hours)
 	$(BIN)/python -m benchmarks._mini_rows build/mini
-	$(BIN)/searchkit train build/mini/mini.toml
-	rm -rf build/mini/searchkit-mini
-	$(BIN)/searchkit models quantise build/mini/run/model build/mini/searchkit-mini --over all-MiniLM-L6-v2
+	$(BIN)/searchkit train build/mini/mini-1-follow.toml
+	$(BIN)/searchkit train build/mini/mini-2-remember.toml
+	rm -rf build/mini/shipped
+	$(BIN)/searchkit models quantise build/mini/searchkit-mini/model build/mini/shipped --over all-MiniLM-L6-v2
 
 clean:  ## Remove the environment, caches, builds and the demo's Library; other Libraries stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(DEMO_LIBRARY)

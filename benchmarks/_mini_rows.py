@@ -2,7 +2,7 @@
 
     SEARCHKIT_SHARED=... python -m benchmarks._mini_rows OUT
 
-Written into OUT: mini.toml, the recipe (benchmarks/mini.toml); rows/TASK.jsonl.gz to train on; and dev/,
+Written into OUT: the recipes, benchmarks/mini-*.toml; rows/TASK.jsonl.gz to train on; and dev/,
 judged sets for choosing between runs, of rows that are held out of all training. None of it is of the sets
 that models are evaluated on.
 
@@ -33,7 +33,7 @@ from benchmarks._mini_wording import QUESTION, TASKS, Wording, grouping
 from searchkit.training.batches import groups_of, random_for
 from searchkit.training.examples import Example, find_files, read_examples
 
-RECIPE = Path(__file__).with_name("mini.toml")
+RECIPES = sorted(Path(__file__).parent.glob("mini-*.toml"))
 SEED = 7
 HELD_OUT = 150  # rows of each task of texts that are found, for DEV
 HELD_OUT_SHARE = 0.12  # of labelled texts
@@ -85,7 +85,8 @@ def main() -> None:
             rows = contrasts(found, labelling, order[len(held_rows) :], random)
             task = f"{found.name}_by_{labelling}"
             counts[task] = written(out / "rows" / f"{task}.jsonl.gz", rows)
-    shutil.copyfile(RECIPE, out / RECIPE.name)
+    for recipe in RECIPES:
+        shutil.copyfile(recipe, out / recipe.name)
     for task, count in counts.items():
         print(f"{count:7,} {task}")
 

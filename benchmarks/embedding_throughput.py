@@ -1,4 +1,4 @@
-"""How many texts per second does the default model embed, and how equal are the vectors?
+"""How many texts per second does all-MiniLM-L6-v2 embed, and how equal are the vectors?
 
 The same weights (all-MiniLM-L6-v2) and the same texts: sentence-transformers in float32, its ONNX backend in
 float32 and 8 bits, and searchkit in each of its precisions, each in a process of its own, in turn. Two

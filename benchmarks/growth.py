@@ -2,7 +2,7 @@
 
 Indexes synthetic documents (seeded) of about 1,000, 10,000 and 100,000 passages, each in a process of its
 own, and refreshes without a change. The fake model hashes words and costs next to nothing, which leaves
-the pipeline's own cost; `--model` measures with the embedded default, up to 10,000 passages unless
+the pipeline's own cost; `--model` measures with all-MiniLM-L6-v2, up to 10,000 passages unless
 `--sizes` says more; `--model-first N` lets it embed N texts and the fake one the rest, which shows the
 peak of memory without the hours. As its last line JSON; `--save` also draws growth.png.
 
@@ -69,13 +69,14 @@ def run(docs: str, folder: str, *, model: int | None) -> dict[str, Any]:
 
     from benchmarks._fake_model import FakeEmbedder, FirstFew
     from searchkit import Library, open_embedder
+    from searchkit.settings import BASE_MODEL
 
     def open_model(*name: Any, **how: Any) -> Any:
         return FirstFew(open_embedder(*name, **how), model) if model else FakeEmbedder()
 
     library = Library(folder, open_model=open_model)
     started = time.perf_counter()
-    done = library.index([docs])
+    done = library.index([docs], model=BASE_MODEL)
     wall = time.perf_counter() - started
     return {
         "added": done.added,
@@ -112,8 +113,8 @@ def draw(figures: dict[str, list[dict[str, Any]]], path: Path) -> None:
 def main() -> None:
     """Measure sizes and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", action="store_true", help="the embedded default instead of a fake model")
-    parser.add_argument("--model-first", type=int, metavar="N", help="the embedded default for N texts")
+    parser.add_argument("--model", action="store_true", help="all-MiniLM-L6-v2 instead of a fake model")
+    parser.add_argument("--model-first", type=int, metavar="N", help="all-MiniLM-L6-v2 for N texts")
     parser.add_argument("--sizes", nargs="+", type=int)
     parser.add_argument("--run", nargs=2, metavar=("DOCS", "LIBRARY"), help=argparse.SUPPRESS)
     parser.add_argument("--save", action="store_true", help="keep the figures in results/")

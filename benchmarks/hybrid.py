@@ -2,7 +2,7 @@
 
     SEARCHKIT_SHARED=... python -m benchmarks.hybrid [--documents N] [--queries N] [--save]
 
-Each document is one passage of a Library made for the run, embedded with the default model; queries go
+Each document is one passage of a Library made for the run, embedded with all-MiniLM-L6-v2; queries go
 through the query pipeline in each mode. The vector arm is compared, hit by hit, with a scan of all vectors in
 numpy. nDCG@10, recall@100 and the reciprocal rank of the first right one: means over queries, in percent.
 """

@@ -1,7 +1,7 @@
 """searchkit-mini beside its base on all judged sets, and how well it follows Instructions.
 
-    SEARCHKIT_SHARED=... python -m benchmarks.mini MODEL [--base MODEL] [--float32] [--only PART] [--save]
-    python -m benchmarks.mini MODEL --dev FOLDER
+    SEARCHKIT_SHARED=... python -m benchmarks.mini [MODEL] [--base MODEL] [--float32] [--only PART] [--save]
+    python -m benchmarks.mini [MODEL] --dev FOLDER
 
 Each kind of set has one Instruction, that of a Profile of this kind; the base has none. Sets as in
 benchmarks/evaluation.py: samples by a seed, window 256 tokens, the precision that searchkit chooses.
@@ -44,7 +44,7 @@ from searchkit.evaluation.rows import rows_of
 from searchkit.evaluation.sets import LabelledSet
 from searchkit.evaluation.tasks import task_at
 from searchkit.profile import Profile, Side
-from searchkit.settings import BASE_MODEL, cache_folder
+from searchkit.settings import BASE_MODEL, DEFAULT_MODEL, cache_folder
 
 PARTS = ("quality", "following", "wordings")
 # The Profile of a category; those of one category say the same for all of its sets.
@@ -83,7 +83,7 @@ NONE: Mapping[Side, str] = {"query": "", "document": ""}
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", help="the trained model's folder")
+    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL, help="trained from the base")
     parser.add_argument("--base", default=BASE_MODEL, help="what it is held against")
     parser.add_argument("--float32", action="store_true", help="in float32 instead of the usual precision")
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be repeated")

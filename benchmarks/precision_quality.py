@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, default=1000, help="of each set at most; 0 for all")
     parser.add_argument("--queries", type=int, default=300, help="of each set at most; 0 for all")
-    parser.add_argument("--model", default=None, help="a folder or an id  [default: the embedded default]")
+    parser.add_argument("--model", default=None, help="a folder or an id  [default: all-MiniLM-L6-v2]")
     parser.add_argument("--save", action="store_true", help="keep the figures in results/")
     arguments = parser.parse_args()
     folders = _texts.retrieval_folders()

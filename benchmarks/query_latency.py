@@ -190,7 +190,9 @@ class Stores:
         rows.parent.mkdir(exist_ok=True)
         rows.write_text("".join(f"{json.dumps(text)}\n" for text in texts), encoding="utf-8")
         known = Known(texts, vectors)
-        indexed = Library(self._folder / OURS, open_model=lambda *_, **__: known).index([rows.parent])
+        indexed = Library(self._folder / OURS, open_model=lambda *_, **__: known).index(
+            [rows.parent], model=BASE_MODEL
+        )
         assert indexed.passages >= 0.999 * len(texts), indexed  # a rule of dashes holds no text
         return {}
 

@@ -3,7 +3,7 @@
     SEARCHKIT_SHARED=... python -m benchmarks.reranking [--set NAME ...] [--documents N] [--queries N]
         [--model ID|DIR] [--profile NAME] [--save]
 
-Each document is one passage of a Library made for the run, embedded with the default model; queries go
+Each document is one passage of a Library made for the run, embedded with all-MiniLM-L6-v2; queries go
 through the query pipeline, by vectors and by both arms. What they find first is then judged by --model: an
 embedder under --profile's Instructions, or a cross-encoder. nDCG@10 before and after: means over queries, in
 percent.

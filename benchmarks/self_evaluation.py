@@ -28,6 +28,7 @@ from searchkit import Library, Profile
 from searchkit.evaluation import own, pseudo
 from searchkit.evaluation.own import Wanted
 from searchkit.evaluation.results import Result, compare
+from searchkit.settings import BASE_MODEL
 
 CORPUS = Path(__file__).resolve().parent.parent / "sample_corpus"
 SIGNIFICANT = 0.05
@@ -46,7 +47,11 @@ def measured(
     shipped = Profile.load("company-docs")
     for name, changes in list(CUTS.items())[: asked.cuts]:
         library = Library(place / name.replace(" ", "-"))
-        library.index([folder], profile=replace(shipped, chunking=replace(shipped.chunking, **changes)))
+        library.index(
+            [folder],
+            profile=replace(shipped, chunking=replace(shipped.chunking, **changes)),
+            model=BASE_MODEL,
+        )
         wanted = Wanted(modes=own.MODES)
         judged = own.evaluate_own(library, questions, wanted)
         itself, _ = own.evaluate_itself(library, wanted, sample=asked.sample)

@@ -28,6 +28,7 @@ from searchkit.library import collections as catalogue
 from searchkit.library import naming
 from searchkit.library.database import Database
 from searchkit.library.vectors import CollectionVectors
+from searchkit.settings import BASE_MODEL
 
 # Where links that begin with '/' begin, in each of the four.
 ROOTS = {"18f": "18f/pages", "gdsway": "gdsway/source", "govuk": "govuk/source", "moj": "moj/source"}
@@ -47,7 +48,7 @@ def main() -> None:
         raise SystemExit("no handbooks: name the shared data's folder in SEARCHKIT_SHARED")
     with tempfile.TemporaryDirectory() as folder:
         library = Library(folder)
-        library.index([pages], profile="company-docs")
+        library.index([pages], profile="company-docs", model=BASE_MODEL)
         vectors = vectors_by_document(Path(folder))
         right = linked(pages, vectors.keys())
         took, found = [], []

@@ -7,8 +7,8 @@ from pathlib import Path
 
 VERSION = "0.1.0"
 
-BASE_MODEL = "all-MiniLM-L6-v2"  # what searchkit-mini is trained from, and benchmarks are made with
-DEFAULT_MODEL = BASE_MODEL
+DEFAULT_MODEL = "searchkit-mini"  # shipped with searchkit, trained from:
+BASE_MODEL = "all-MiniLM-L6-v2"  # of a package of its own; it was the default before
 DEFAULT_PROFILE = "company-docs"
 
 LIBRARY_VARIABLE = "SEARCHKIT_LIBRARY"

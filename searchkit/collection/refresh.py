@@ -17,6 +17,7 @@ from searchkit.collection.plan import make_plan
 from searchkit.documents.discover import Discovery
 from searchkit.documents.load import sha256_of
 from searchkit.embedding.embedder import Embedder
+from searchkit.embedding.sources import is_default
 from searchkit.errors import UsageError
 from searchkit.library import collections as catalogue
 from searchkit.library import documents as store
@@ -222,7 +223,7 @@ def place_of(model: str | Path | None) -> str | None:
     if model is None:
         return None
     folder = expanded(model)
-    return str(folder.resolve()) if folder.is_dir() else str(model)
+    return str(folder.resolve()) if folder.is_dir() and not is_default(model) else str(model)
 
 
 def _present(source: StoredSource, library: Path) -> Discovery:

@@ -57,6 +57,8 @@ def find_model(
     name = str(model)
     if not name:
         raise UsageError("the model's name is empty", remedy=f"name a folder or an id, or '{DEFAULT_MODEL}'")
+    if is_default(model) and not revision:
+        return ModelSource(model=name, folder=_shipped(name), names=(name,))
     folder = expanded(model)
     if _is_folder(folder):
         return ModelSource(model=name, folder=folder, names=_names_of(folder))
@@ -77,6 +79,14 @@ def find_model(
     return ModelSource(model=name, folder=_from_hub(name, hub_id, revision, cache_dir), names=(hub_id,))
 
 
+def is_default(model: str | Path) -> bool:
+    """Whether this names the model that searchkit brings: also where a folder of that name is at hand.
+
+    Commands mean it when they name none, wherever they are run; `./searchkit-mini` is the folder.
+    """
+    return isinstance(model, str) and model == DEFAULT_MODEL
+
+
 def _is_folder(folder: Path) -> bool:
     """Whether there is such a folder that can be entered."""
     try:
@@ -90,6 +100,17 @@ def _is_folder(folder: Path) -> bool:
     except OSError:  # a name that is too long for this system is the name of no folder
         return False
     return True
+
+
+def _shipped(name: str) -> Path:
+    """The folder of a model that searchkit itself brings."""
+    folder = Path(str(resources.files("searchkit"))) / "models" / name
+    if not (folder / CONFIG).is_file():
+        raise ModelNotFound(
+            f"the embedded model '{name}' is not installed: {folder} has no {CONFIG}",
+            remedy="install searchkit again: pip install --force-reinstall --no-deps searchkit",
+        )
+    return folder
 
 
 def _embedded_base() -> Path:

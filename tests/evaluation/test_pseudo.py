@@ -232,7 +232,7 @@ def test_what_is_wrong_shows_before_anything_is_copied(library, monkeypatch):
     def gone(model):
         raise ModelError(f"no {model}")
 
-    with pytest.raises(ModelError, match="no all-Mini"):
+    with pytest.raises(ModelError, match="no searchkit-mini"):
         evaluate_itself(Library(library.folder, open_model=gone), Wanted(modes=("text",)))
 
 
