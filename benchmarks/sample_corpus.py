@@ -22,9 +22,9 @@ CORPUS = Path(__file__).resolve().parent.parent / "sample_corpus"
 K = 5
 
 
-def measure(profile: str, library: Library) -> dict[str, float | int | str]:
+def measure(profile: str, library: Library, model: str | None = None) -> dict[str, float | int | str]:
     """Index the corpus and ask all its questions. Returns: shares of questions answered, and MRR@10."""
-    indexed = library.index([CORPUS], profile=profile)
+    indexed = library.index([CORPUS], profile=profile, model=model)
     for failure in indexed.failed:
         print(f"not indexed: {failure.document}: {failure.reason}")
     lines = (CORPUS / "questions.jsonl").read_text(encoding="utf-8").splitlines()

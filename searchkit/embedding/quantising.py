@@ -45,7 +45,7 @@ from searchkit.settings import expanded
 
 CONFIG_OF_PROMPTS = "config_sentence_transformers.json"
 CARD = "README.md"
-OF_TRAINING = ("recipe.toml", "log.jsonl", CARD)  # in "training" and below
+OF_TRAINING = ("recipe.toml", "log.jsonl")  # in "training", and with their cards below
 LICENCES = ("LICEN[CS]E*", "NOTICE*")
 ROUNDS = 5  # of which the fastest counts
 
@@ -207,8 +207,9 @@ def _read_beside_weights(source: Path, network: Path) -> Iterator[Path]:
     """
     yield from (source / name for name in (MODULES, CONFIG_OF_PROMPTS, CARD))
     training = source / "training"
-    yield from (training / name for name in OF_TRAINING if name != CARD)
-    yield from (file for file in sorted((training / "before").rglob("*")) if file.name in OF_TRAINING)
+    yield from (training / name for name in OF_TRAINING)
+    kept = (*OF_TRAINING, CARD)
+    yield from (file for file in sorted((training / "before").rglob("*")) if file.name in kept)
     yield from (file for pattern in LICENCES for file in sorted(source.glob(pattern)))
     yield from (
         network / name for name in (CONFIG, *READINGS, TOKENIZER, TOKENIZER_CONFIG, *VOCABULARY_FILES)
@@ -316,7 +317,7 @@ def _dynamic(exact: LocalEmbedder, runtime: TorchRuntime, tokens: Tokens, weight
         warnings.simplefilter("ignore")  # torch means to give it up
         try:
             dynamic.network = quantise(runtime.network, {nn.Linear}, dtype=torch.qint8)
-        except (RuntimeError, NotImplementedError) as error:  # no engine for this processor
+        except RuntimeError as error:  # no engine for this processor
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             return _Opened(name=name, refused=reason)
     linears = sum(one.weight.numel() for one in runtime.network.modules() if isinstance(one, nn.Linear))

@@ -10,17 +10,19 @@ import pytest
 
 from benchmarks.sample_corpus import CORPUS, K, measure
 from searchkit.collection.library import Library
+from searchkit.settings import BASE_MODEL, DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_the_right_document_is_among_the_first_five_for_seven_questions_in_eight(library_folder):
-    """searchkit-mini in 8 bits: 0.890; in float32 0.911, as all-MiniLM-L6-v2 in 8 bits."""
+@pytest.mark.parametrize(("model", "least"), [(BASE_MODEL, 0.9), (DEFAULT_MODEL, 7 / 8)])
+def test_the_right_document_is_among_the_first_five(library_folder, model, least):
+    """In 8 bits: 0.911 with the base, 0.890 with searchkit-mini, which has 0.911 in float32."""
     library = Library(library_folder)
-    figures = measure("company-docs", library)
+    figures = measure("company-docs", library, model)
     assert figures["questions"] >= 60
-    assert figures[f"in_top_{K}"] >= 7 / 8
+    assert figures[f"in_top_{K}"] >= least
     again = library.index([CORPUS])
     assert (again.unchanged, again.embedded, again.failed) == (figures["files"], 0, ())
     assert library.verify() == []
